@@ -1,0 +1,174 @@
+"""Files on any fsspec filesystem: read, list, and write so that a file is whole or absent."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, cast
+
+TEMPORARY_PREFIX = ".writing-"
+
+
+def is_local(uri: str) -> bool:
+    """True for a path or a file:// URI on this machine."""
+    return "://" not in uri or uri.startswith("file://")
+
+
+def local_path(uri: str) -> str:
+    """The path of a local URI.
+
+    Raises:
+        ValueError: the URI is remote.
+    """
+    if not is_local(uri):
+        raise ValueError(f"{uri} is not a local path")
+    return uri.removeprefix("file://")
+
+
+def join(uri: str, *names: str) -> str:
+    """``uri`` with ``names`` below it."""
+    return "/".join([uri.rstrip("/") or "/", *names])
+
+
+def name_of(uri: str) -> str:
+    """The last component of a URI."""
+    return uri.rstrip("/").rsplit("/", 1)[-1]
+
+
+def open_read(uri: str) -> IO[bytes]:
+    """A binary stream over the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    if is_local(uri):
+        return open(local_path(uri), "rb")
+    filesystem, path = _filesystem(uri)
+    return cast(IO[bytes], filesystem.open(path, "rb"))
+
+
+def read_bytes(uri: str) -> bytes:
+    """The whole content of a (small) file."""
+    with open_read(uri) as stream:
+        return stream.read()
+
+
+def exists(uri: str) -> bool:
+    """True if the file or folder is there."""
+    if is_local(uri):
+        return os.path.exists(local_path(uri))
+    filesystem, path = _filesystem(uri)
+    return bool(filesystem.exists(path))
+
+
+def is_directory(uri: str) -> bool:
+    """True if the URI names a folder."""
+    if is_local(uri):
+        return os.path.isdir(local_path(uri))
+    filesystem, path = _filesystem(uri)
+    return bool(filesystem.isdir(path))
+
+
+def size(uri: str) -> int:
+    """The file's size in bytes, or -1 where there is no such file."""
+    try:
+        if is_local(uri):
+            return os.path.getsize(local_path(uri))
+        filesystem, path = _filesystem(uri)
+        return int(filesystem.size(path))
+    except FileNotFoundError:
+        return -1
+
+
+def list_names(uri: str) -> list[str]:
+    """The sorted names in a folder; empty where there is no folder."""
+    if is_local(uri):
+        path = local_path(uri)
+        return sorted(os.listdir(path)) if os.path.isdir(path) else []
+    filesystem, path = _filesystem(uri)
+    if not filesystem.isdir(path):
+        return []
+    return sorted(name_of(entry) for entry in filesystem.ls(path, detail=False))
+
+
+def make_directory(uri: str) -> None:
+    """Makes the folder and its parents (object stores need none)."""
+    if is_local(uri):
+        os.makedirs(local_path(uri), exist_ok=True)
+
+
+def remove(uri: str) -> None:
+    """Removes a file; none is no error."""
+    try:
+        if is_local(uri):
+            os.remove(local_path(uri))
+        else:
+            filesystem, path = _filesystem(uri)
+            filesystem.rm(path)
+    except FileNotFoundError:
+        return
+
+
+def remove_tree(uri: str) -> None:
+    """Removes a folder and all below it; none is no error."""
+    if is_local(uri):
+        shutil.rmtree(local_path(uri), ignore_errors=True)
+        return
+    filesystem, path = _filesystem(uri)
+    if filesystem.exists(path):
+        filesystem.rm(path, recursive=True)
+
+
+@contextmanager
+def atomic_writer(uri: str) -> Iterator[IO[bytes]]:
+    """A stream whose content appears under ``uri`` when the block ends well, and not at all otherwise.
+
+    Local files are written beside the target, synced, then renamed. Object stores publish an object on close.
+    """
+    if not is_local(uri):
+        with _object_writer(uri) as stream:
+            yield stream
+        return
+    with atomic_path(local_path(uri)) as temporary, open(temporary, "wb") as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def atomic_path(path: str) -> Iterator[str]:
+    """As `atomic_writer`, for writers that want a local path rather than a stream."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{os.getpid()}-{name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+
+
+def write_bytes(uri: str, content: bytes) -> None:
+    """Writes a small file atomically."""
+    with atomic_writer(uri) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def _object_writer(uri: str) -> Iterator[IO[bytes]]:
+    filesystem, path = _filesystem(uri)
+    stream = filesystem.open(path, "wb")
+    try:
+        yield stream
+    except BaseException:
+        if hasattr(stream, "discard"):
+            stream.discard()
+        raise
+    stream.close()
+
+
+def _filesystem(uri: str) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs  # costs 0.1 s, and local work does not need it
+
+    filesystem, path = url_to_fs(uri)
+    return filesystem, path

@@ -1,0 +1,82 @@
+"""The local engine: tasks in a pool of worker processes, a bounded number in flight."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+from threadmill.engine.stage import MapStage, Task, TaskOutput, TaskResult
+from threadmill.errors import WorkerError
+
+_WATCH_SECONDS = 0.5
+
+
+def available_workers() -> int:
+    """The CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_tasks(stage: MapStage, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
+    """Runs the tasks, yielding results as they come. One worker, or one task, needs no pool and runs here.
+
+    No more tasks are in flight than there are workers, so memory is bounded by ``workers`` tasks.
+
+    Raises:
+        WorkerError: a worker process died (killed, or out of memory).
+    """
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        for task in tasks:
+            yield run_task(stage, task, uri)
+        return
+    yield from _run_in_pool(stage, tasks, uri, workers)
+
+
+def run_task(stage: MapStage, task: Task, uri: str) -> TaskResult:
+    """Does one task, in whatever process this is."""
+    return stage.process(task, TaskOutput(uri))
+
+
+def _run_in_pool(stage: MapStage, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
+    # loky starts workers by exec: they inherit neither our lock nor the threads of polars and DuckDB, and it neither
+    # imports our __main__ in them (Airflow's costs 1.5 s) nor hangs when one is killed, as multiprocessing's pool does.
+    from loky import ProcessPoolExecutor
+    from loky.process_executor import TerminatedWorkerError
+
+    waiting = iter(tasks)
+    threads = max(1, available_workers() // workers)
+    pool = ProcessPoolExecutor(workers, initializer=_prepare_worker, initargs=(os.getpid(), threads))
+    running: dict[Future[TaskResult], Task] = {}
+    try:
+        while True:
+            for task in waiting:
+                running[pool.submit(run_task, stage, task, uri)] = task
+                if len(running) == workers:
+                    break
+            if not running:
+                break
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                task = running.pop(future)
+                yield future.result()
+    except TerminatedWorkerError as error:
+        names = ", ".join(sorted({task.name, *(task.name for task in running.values())}))
+        raise WorkerError(
+            f"{stage.name}: a worker process died while at work on one of {names} (killed, or out of memory); "
+            "run it again to go on from there, with fewer workers if memory is short"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
+
+
+def _prepare_worker(parent: int, threads: int) -> None:
+    os.environ["POLARS_MAX_THREADS"] = str(threads)
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
+
+
+def _exit_with_parent(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever, and go on writing."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)

@@ -1,0 +1,174 @@
+"""What a stage is: a function from datasets to a dataset, cut into tasks that can be run in any order."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any, ClassVar
+
+from threadmill.datasets import storage
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.manifest import Field, FileEntry, InputEntry
+
+
+@dataclass(frozen=True)
+class Task:
+    """A unit of work: it writes one shard, or the shards of one source.
+
+    Attributes:
+        name: unique in its stage, fit for a file name.
+        payload: what ``process`` needs besides the config; picklable.
+    """
+
+    name: str
+    payload: Any = None
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What a finished task left: its files, its counts and what it measured."""
+
+    name: str
+    shards: tuple[FileEntry, ...]
+    counters: Counters
+    dead_letters: tuple[FileEntry, ...] = ()
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a stage is going to do: from which inputs, in which tasks, to records of which schema."""
+
+    inputs: tuple[InputEntry, ...]
+    tasks: tuple[Task, ...]
+    schema: tuple[Field, ...]
+    partial: bool = False
+
+
+class ShardStream:
+    """A binary stream that counts and digests what passes; the writer adds to ``records`` itself."""
+
+    closed = False
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+        self.records = 0
+
+    def write(self, content: Any) -> int:
+        """Writes bytes or any contiguous buffer; returns its length in bytes."""
+        view = memoryview(content).cast("B")
+        self._stream.write(view)
+        self._digest.update(view)
+        self.bytes += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self.bytes
+
+    def flush(self) -> None:
+        """Hands what is buffered to the system."""
+        self._stream.flush()
+
+    def writable(self) -> bool:
+        """True: pyarrow asks."""
+        return True
+
+    def readable(self) -> bool:
+        """False: pyarrow asks."""
+        return False
+
+    def seekable(self) -> bool:
+        """False: shards are written front to back."""
+        return False
+
+    def close(self) -> None:
+        """Left to the owner of the stream below."""
+
+    def entry(self, name: str) -> FileEntry:
+        """The manifest's entry of what was written."""
+        return FileEntry(name, self.records, self.bytes, self._digest.hexdigest())
+
+
+class TaskOutput:
+    """Where a task writes: each file appears whole or not at all, and is noted for the manifest."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._shards: list[FileEntry] = []
+        self._dead_letters: list[FileEntry] = []
+
+    @contextmanager
+    def shard(self, name: str) -> Iterator[ShardStream]:
+        """A new shard under ``name``."""
+        with storage.atomic_writer(storage.join(self.uri, name)) as raw:
+            stream = ShardStream(raw)
+            yield stream
+        self._shards.append(stream.entry(name))
+
+    @contextmanager
+    def dead_letters(self, name: str) -> Iterator[ShardStream]:
+        """A new file for what could not be parsed; noted only if anything was written to it."""
+        path = storage.join(self.uri, name)
+        with storage.atomic_writer(path) as raw:
+            stream = ShardStream(raw)
+            yield stream
+        if stream.records:
+            self._dead_letters.append(stream.entry(name))
+        else:
+            storage.remove(path)
+
+    def result(self, task: Task, counters: Counters, statistics: Mapping[str, Any] | None = None) -> TaskResult:
+        """What the task left, its counters checked."""
+        counters.check(task.name)
+        return TaskResult(task.name, tuple(self._shards), counters, tuple(self._dead_letters), statistics or {})
+
+
+class Stage(ABC):
+    """A function from datasets to a dataset. Subclasses are picklable: workers get a copy.
+
+    Attributes:
+        name: the field's term for what it does; also the manifest's ``stage``.
+        version: raised whenever the same inputs and config give other bytes.
+        config: a frozen dataclass that holds all that the bytes depend on, and nothing else (no paths, no workers).
+        unit: what the funnel counts, for people ("comments").
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    unit: ClassVar[str]
+    config: Any
+
+    @abstractmethod
+    def plan(self) -> Plan:
+        """Looks at the inputs (and no more of them than it must) and says what will be done."""
+
+    def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Merges what the tasks measured, in the plan's order of tasks."""
+        return {}
+
+    def check(self, counters: Counters) -> None:
+        """Raises if the finished stage's counters mean that its result is of no use."""
+        return None
+
+
+class MapStage(Stage):
+    """A stage whose tasks know nothing of each other: an engine runs them in any order, anywhere."""
+
+    @abstractmethod
+    def process(self, task: Task, output: TaskOutput) -> TaskResult:
+        """Does one task: a pure function of its payload, the inputs it names and the config."""
+
+
+class StreamStage(Stage):
+    """A stage whose tasks come out of one stream, such as one sorted query of the warehouse."""
+
+    @abstractmethod
+    def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
+        """Does the given tasks (those not yet done), yielding each as its files are in place."""
+
+
+Notice = Callable[[TaskResult], None]

@@ -1,0 +1,25 @@
+"""The errors that a user can act on: each message says what was got, what was wanted and what to do."""
+
+
+class ThreadmillError(Exception):
+    """Base of all errors that are shown as one line, without a traceback."""
+
+
+class ConfigError(ThreadmillError):
+    """A setting or parameter is wrong; the same call cannot succeed."""
+
+
+class InputError(ThreadmillError):
+    """An input is missing, empty, truncated or malformed; the same call cannot succeed."""
+
+
+class IntegrityError(ThreadmillError):
+    """A dataset's files differ from what its manifest says, or counters do not add up."""
+
+
+class DatasetLockedError(ThreadmillError):
+    """Another process is writing this dataset; the same call can succeed later."""
+
+
+class WorkerError(ThreadmillError):
+    """A worker process died; the same call can succeed later, or with fewer workers."""
