@@ -1,0 +1,246 @@
+"""TFRecord files of tf.train.Example, written and read as Arrow tables without TensorFlow.
+
+Formats: the TFRecord frame (length, its CRC, payload, its CRC; tensorflow/core/lib/io/record_writer.h) and
+tf.train.Example (tensorflow/core/example/example.proto, feature.proto). Examples are serialised as protobuf does it
+deterministically, features sorted by name, so that equal rows give equal bytes.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from threadmill.datasets import storage
+from threadmill.datasets.crc32c import TABLES
+from threadmill.datasets.example_kernels import (
+    BYTES,
+    FLOAT,
+    INT64,
+    count_frames,
+    frame_bounds,
+    locate_bytes_features,
+    record_sizes,
+    write_records,
+)
+from threadmill.errors import IntegrityError
+
+Buffer = npt.NDArray[np.uint8]
+
+_FRAME_OVERHEAD = 16
+
+
+def encode_examples(table: pa.Table) -> Buffer:
+    """All rows of a table as framed tf.train.Example records.
+
+    Args:
+        table: columns of string or binary (bytes_list of one value; null leaves the feature out), or of list or
+            fixed-size list of int32/int64 (int64_list) or float32 (float_list), packed.
+
+    Returns:
+        uint8[n]: the content of a TFRecord file with ``table.num_rows`` records.
+
+    Raises:
+        TypeError: a column of another type.
+    """
+    names = sorted(table.column_names, key=str.encode)
+    columns = [_Column(table[name]) for name in names]
+    keys, key_offsets = _concatenate([np.frombuffer(name.encode(), np.uint8) for name in names])
+    kinds = np.array([column.kind for column in columns], np.int8)
+    offsets = np.stack([column.offsets for column in columns]) if columns else np.zeros((0, table.num_rows + 1), np.int64)
+    present = np.stack([column.present for column in columns]) if columns else np.zeros((0, table.num_rows), np.bool_)
+    pools = []
+    for kind, dtype in ((BYTES, np.uint8), (INT64, np.int64), (FLOAT, np.float32)):
+        values, bases = _concatenate([column.values for column in columns if column.kind == kind], dtype)
+        offsets[kinds == kind] += bases[:-1, None]
+        pools.append(values)
+    sizes = record_sizes(kinds, np.diff(key_offsets), offsets, present, pools[1])
+    ends = np.cumsum(sizes[:, 0] + _FRAME_OVERHEAD)
+    output = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+    write_records(kinds, keys, key_offsets, offsets, present, pools[0], pools[1], pools[2], sizes, output, TABLES)
+    return output
+
+
+class _Column:
+    """One column as flat values and int64 offsets, the same for all types."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        if isinstance(array, pa.ChunkedArray):  # combine_chunks keeps several where offsets would overflow
+            array = pa.concat_arrays(array.cast(_large(array.type)).chunks)
+        self.present = np.asarray(array.is_valid())
+        if pa.types.is_fixed_size_list(array.type):
+            self._from_fixed(array)
+        elif pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+            self._from_list(array)
+        else:
+            self._from_binary(array)
+
+    def _from_binary(self, array: pa.Array) -> None:
+        array = array.cast(_large(array.type))
+        self.kind = BYTES
+        offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+        data = array.buffers()[2]
+        values = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+        self._rebase(values, offsets)
+
+    def _from_list(self, array: pa.Array) -> None:
+        self._take_values(array.values)
+        self._rebase(self.values, np.asarray(array.offsets).astype(np.int64))
+
+    def _from_fixed(self, array: pa.Array) -> None:
+        width = array.type.list_size
+        self._take_values(array.values)
+        self._rebase(self.values, (np.arange(len(array) + 1, dtype=np.int64) + array.offset) * width)
+
+    def _take_values(self, values: pa.Array) -> None:
+        if pa.types.is_integer(values.type):
+            self.kind, dtype = INT64, np.int64
+        elif pa.types.is_float32(values.type):
+            self.kind, dtype = FLOAT, np.float32  # type: ignore[assignment]
+        else:
+            raise TypeError(f"a list of {values.type} has no tf.train.Feature; use int32, int64 or float32")
+        self.values: npt.NDArray[Any] = np.asarray(values).astype(dtype, copy=False)
+
+    def _rebase(self, values: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> None:
+        self.values = values[offsets[0] : offsets[-1]]
+        self.offsets = offsets - offsets[0]
+
+
+def _large(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_list(kind):
+        return pa.large_list(kind.value_type)
+    raise TypeError(f"a column of {kind} has no tf.train.Feature; use string, binary or a list of numbers")
+
+
+def _concatenate(parts: Sequence[npt.NDArray[Any]], dtype: Any = np.uint8) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """The parts end to end, and where each begins (len(parts) + 1 offsets)."""
+    offsets = np.zeros(len(parts) + 1, np.int64)
+    np.cumsum([len(part) for part in parts], out=offsets[1:])
+    return (np.concatenate(parts) if parts else np.zeros(0, dtype)), offsets
+
+
+def split_frames(buffer: Buffer, where: str) -> npt.NDArray[np.int64]:
+    """The bounds (n x 2, start and end) of the payloads in a TFRecord file's content, every CRC checked.
+
+    Raises:
+        IntegrityError: a damaged or truncated frame, with its place.
+    """
+    count, bad = count_frames(buffer, TABLES)
+    if bad >= 0:
+        raise IntegrityError(
+            f"{where}: record {count} at byte {bad} is damaged or cut off; run `threadmill verify` on its dataset and make it again"
+        )
+    return frame_bounds(buffer, count)
+
+
+def read_buffer(uri: str) -> Buffer:
+    """A file's content as uint8[n]."""
+    return np.frombuffer(storage.read_bytes(uri), np.uint8)
+
+
+def read_records(uri: str) -> Iterator[bytes]:
+    """The payloads of a TFRecord file, in order, every CRC checked.
+
+    Raises:
+        IntegrityError: see `split_frames`.
+    """
+    buffer = read_buffer(uri)
+    for start, end in split_frames(buffer, uri):
+        yield buffer[start:end].tobytes()
+
+
+def decode_columns(buffer: Buffer, names: Sequence[str], where: str = "buffer") -> pa.Table:
+    """The bytes features ``names`` of all records, as columns.
+
+    Args:
+        buffer: the content of a TFRecord file.
+        names: features of type bytes_list; the first value is taken.
+        where: the file, for errors.
+
+    Returns:
+        A table with a large_binary column a name, null where a record lacks the feature.
+
+    Raises:
+        IntegrityError: see `split_frames`.
+    """
+    bounds = split_frames(buffer, where)
+    keys, key_offsets = _concatenate([np.frombuffer(name.encode(), np.uint8) for name in names])
+    starts, lengths = locate_bytes_features(buffer, bounds, keys, key_offsets)
+    columns = [_gather(buffer, starts[index], lengths[index]) for index in range(len(names))]
+    return pa.table(columns, names=list(names))
+
+
+def _gather(buffer: Buffer, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> pa.Array:
+    valid = lengths >= 0
+    kept = np.where(valid, lengths, 0)
+    offsets = np.zeros(len(kept) + 1, np.int64)
+    np.cumsum(kept, out=offsets[1:])
+    positions = np.arange(offsets[-1], dtype=np.int64) + np.repeat(starts - offsets[:-1], kept)
+    mask = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    data = pa.py_buffer(buffer[positions])
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(kept), [mask, pa.py_buffer(offsets), data])
+
+
+def parse_example(record: bytes) -> dict[str, list[Any]]:
+    """One serialised tf.train.Example as feature name -> values (bytes, int or float). For looking, not for speed.
+
+    Raises:
+        IntegrityError: the bytes are no tf.train.Example.
+    """
+    features: dict[str, list[Any]] = {}
+    for _, field in _fields(record):
+        for _, entry in _fields(field):
+            pair = dict(_fields(entry))
+            features[bytes(pair.get(1, b"")).decode()] = _feature_values(pair.get(2, b""))
+    return features
+
+
+def _feature_values(feature: Any) -> list[Any]:
+    for kind, content in _fields(feature):
+        if kind == 1:
+            return [bytes(value) for _, value in _fields(content)]
+        packed = b"".join(bytes(value) for _, value in _fields(content))
+        if kind == 2:
+            return [float(value) for value in np.frombuffer(packed, "<f4")]
+        return _varints(packed)
+    return []
+
+
+def _varints(packed: bytes) -> list[int]:
+    values, position = [], 0
+    while position < len(packed):
+        value, position = _varint(packed, position)
+        values.append(value - (1 << 64) if value >= 1 << 63 else value)
+    return values
+
+
+def _varint(content: Any, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = content[position]
+        value |= (byte & 0x7F) << shift
+        position += 1
+        if byte < 0x80:
+            return value, position
+        shift += 7
+
+
+def _fields(content: Any) -> Iterator[tuple[int, Any]]:
+    """The length-delimited fields (number, bytes) of a protobuf message."""
+    view, position = memoryview(content), 0
+    try:
+        while position < len(view):
+            tag, position = _varint(view, position)
+            if tag & 7 != 2:
+                raise IntegrityError(f"wire type {tag & 7} in a tf.train.Example; the record is of another format")
+            length, position = _varint(view, position)
+            yield tag >> 3, view[position : position + length]
+            position += length
+    except IndexError as error:
+        raise IntegrityError("a tf.train.Example ends in the middle of a field; the record is of another format") from error

@@ -1,0 +1,39 @@
+"""Deployment settings: where things run and land, from THREADMILL_* environment variables."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from threadmill.errors import ConfigError
+
+
+class Settings(BaseSettings):
+    """What differs between deployments and never changes the bytes of a dataset."""
+
+    model_config = SettingsConfigDict(env_prefix="THREADMILL_", extra="ignore")
+
+    platform: Literal["local"] = Field("local", description="Where the stages run")
+    root: str = Field(default_factory=lambda: str(Path.home() / "threadmill"), description="The folder of all datasets")
+    workers: int = Field(0, ge=0, description="Worker processes a stage; 0 means as many as there are cores")
+    memory_limit: str = Field("1GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory the warehouse may use before it spills to disk")
+    reddit_source: str = Field(
+        "sample", description="Where a month's dump is: a path or URI with {month} in it, or 'sample' for the sample world"
+    )
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        ConfigError: a THREADMILL_* variable has a value of no use.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = "THREADMILL_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigError(f"{variable}={first['input']!r}: {first['msg']}; set another value") from None
