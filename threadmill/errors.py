@@ -23,3 +23,7 @@ class DatasetLockedError(ThreadmillError):
 
 class WorkerError(ThreadmillError):
     """A worker process died; the same call can succeed later, or with fewer workers."""
+
+
+class GateError(ThreadmillError):
+    """A dataset failed a check; the run must not go on with it."""

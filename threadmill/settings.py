@@ -10,15 +10,21 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from threadmill.errors import ConfigError
 
 
+def _default_root() -> str:
+    return str(Path.home() / "threadmill")
+
+
 class Settings(BaseSettings):
     """What differs between deployments and never changes the bytes of a dataset."""
 
     model_config = SettingsConfigDict(env_prefix="THREADMILL_", extra="ignore")
 
     platform: Literal["local"] = Field("local", description="Where the stages run")
-    root: str = Field(default_factory=lambda: str(Path.home() / "threadmill"), description="The folder of all datasets")
+    root: str = Field(default_factory=_default_root, description="The folder of all datasets")
     workers: int = Field(0, ge=0, description="Worker processes a stage; 0 means as many as there are cores")
-    memory_limit: str = Field("1GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory the warehouse may use before it spills to disk")
+    memory_limit: str = Field(
+        "1GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory the warehouse may use before it spills to disk"
+    )
     reddit_source: str = Field(
         "sample", description="Where a month's dump is: a path or URI with {month} in it, or 'sample' for the sample world"
     )

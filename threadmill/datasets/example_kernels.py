@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,arg-type,assignment"
 """Compiled loops that lay tf.train.Example records out in one buffer, and find features in one."""
 
 import numpy as np
@@ -11,7 +12,7 @@ _KIND_TAGS = np.array([_TAG_1, _TAG_3, _TAG_2], np.uint8)  # Feature: bytes_list
 
 
 @njit(nogil=True, cache=True)
-def _varint_size(value):  # type: ignore[no-untyped-def]
+def _varint_size(value):
     size = 1
     rest = np.uint64(value) >> np.uint64(7)
     while rest > 0:
@@ -21,7 +22,7 @@ def _varint_size(value):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _put_varint(output, position, value):  # type: ignore[no-untyped-def]
+def _put_varint(output, position, value):
     rest = np.uint64(value)
     while rest >= np.uint64(0x80):
         output[position] = np.uint8((rest & np.uint64(0x7F)) | np.uint64(0x80))
@@ -32,18 +33,18 @@ def _put_varint(output, position, value):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _put_header(output, position, tag, length):  # type: ignore[no-untyped-def]
+def _put_header(output, position, tag, length):
     output[position] = tag
     return _put_varint(output, position + 1, length)
 
 
 @njit(nogil=True, cache=True)
-def _delimited(length):  # type: ignore[no-untyped-def]
+def _delimited(length):
     return 1 + _varint_size(length) + length
 
 
 @njit(nogil=True, cache=True)
-def record_sizes(kinds, key_lengths, offsets, present, ints):  # type: ignore[no-untyped-def]
+def record_sizes(kinds, key_lengths, offsets, present, ints):
     """Bytes of each record's Example (column 0), of its Features (column 1), and of each feature's packed values (2 + f)."""
     features, rows = present.shape
     sizes = np.zeros((rows, 2 + features), np.int64)
@@ -68,7 +69,7 @@ def record_sizes(kinds, key_lengths, offsets, present, ints):  # type: ignore[no
 
 
 @njit(nogil=True, cache=True)
-def _list_size(kind, packed):  # type: ignore[no-untyped-def]
+def _list_size(kind, packed):
     """Bytes of a BytesList, Int64List or FloatList: protobuf leaves an empty packed field out."""
     if packed == 0 and kind != BYTES:
         return 0
@@ -76,12 +77,27 @@ def _list_size(kind, packed):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _entry_size(key_length, kind, packed):  # type: ignore[no-untyped-def]
+def _entry_size(key_length, kind, packed):
     return _delimited(key_length) + _delimited(_delimited(_list_size(kind, packed)))
 
 
 @njit(nogil=True, cache=True)
-def write_records(kinds, keys, key_offsets, offsets, present, texts, ints, floats, sizes, output, tables):  # type: ignore[no-untyped-def]
+def _put_key(key, kind, packed, output, position):
+    """A map entry up to where its packed values begin."""
+    position = _put_header(output, position, _TAG_1, _entry_size(len(key), kind, packed))
+    position = _put_header(output, position, _TAG_1, len(key))
+    output[position : position + len(key)] = key
+    position += len(key)
+    values = _list_size(kind, packed)
+    position = _put_header(output, position, _TAG_2, _delimited(values))
+    position = _put_header(output, position, _KIND_TAGS[kind], values)
+    if values > 0:
+        position = _put_header(output, position, _TAG_1, packed)
+    return position
+
+
+@njit(nogil=True, cache=True)
+def write_records(kinds, keys, key_offsets, offsets, present, texts, ints, floats, sizes, output, tables):
     """Fills ``output`` with framed records; sizes as `record_sizes` gives them."""
     features, rows = present.shape
     float_bytes = floats.view(np.uint8)
@@ -98,18 +114,7 @@ def write_records(kinds, keys, key_offsets, offsets, present, texts, ints, float
             if not present[feature, row]:
                 continue
             packed = sizes[row, 2 + feature]
-            key_start, key_end = key_offsets[feature], key_offsets[feature + 1]
-            position = _put_header(output, position, _TAG_1, _entry_size(key_end - key_start, kinds[feature], packed))
-            position = _put_header(output, position, _TAG_1, key_end - key_start)
-            for index in range(key_start, key_end):
-                output[position] = keys[index]
-                position += 1
-            values = _list_size(kinds[feature], packed)
-            position = _put_header(output, position, _TAG_2, _delimited(values))
-            position = _put_header(output, position, _KIND_TAGS[kinds[feature]], values)
-            if values == 0:
-                continue
-            position = _put_header(output, position, _TAG_1, packed)
+            position = _put_key(keys[key_offsets[feature] : key_offsets[feature + 1]], kinds[feature], packed, output, position)
             start, end = offsets[feature, row], offsets[feature, row + 1]
             if kinds[feature] == INT64:
                 for index in range(start, end):
@@ -125,13 +130,13 @@ def write_records(kinds, keys, key_offsets, offsets, present, texts, ints, float
 
 
 @njit(nogil=True, cache=True)
-def _put_crc(output, position, crc):  # type: ignore[no-untyped-def]
+def _put_crc(output, position, crc):
     for shift in range(4):
         output[position + shift] = np.uint8((crc >> np.uint32(8 * shift)) & np.uint32(0xFF))
 
 
 @njit(nogil=True, cache=True)
-def _get_uint(buffer, position, count):  # type: ignore[no-untyped-def]
+def _get_uint(buffer, position, count):
     value = np.uint64(0)
     for shift in range(count):
         value |= np.uint64(buffer[position + shift]) << np.uint64(8 * shift)
@@ -139,7 +144,7 @@ def _get_uint(buffer, position, count):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def count_frames(buffer, tables):  # type: ignore[no-untyped-def]
+def count_frames(buffer, tables):
     """(records, -1) if every frame is whole and its CRCs fit, else (records before it, the bad frame's place)."""
     position, count, size = 0, 0, len(buffer)
     while position < size:
@@ -159,7 +164,7 @@ def count_frames(buffer, tables):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def frame_bounds(buffer, count):  # type: ignore[no-untyped-def]
+def frame_bounds(buffer, count):
     """int64[count, 2]: start and end of each payload."""
     bounds = np.empty((count, 2), np.int64)
     position = 0
@@ -172,7 +177,7 @@ def frame_bounds(buffer, count):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _take_header(buffer, position, end):  # type: ignore[no-untyped-def]
+def _take_header(buffer, position, end):
     """(tag, start of the content, end of the content) of the length-delimited field at ``position``."""
     tag = buffer[position]
     position += 1
@@ -188,7 +193,7 @@ def _take_header(buffer, position, end):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _find_key(buffer, start, end, keys, key_offsets):  # type: ignore[no-untyped-def]
+def _find_key(buffer, start, end, keys, key_offsets):
     for key in range(len(key_offsets) - 1):
         if end - start != key_offsets[key + 1] - key_offsets[key]:
             continue
@@ -203,7 +208,7 @@ def _find_key(buffer, start, end, keys, key_offsets):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True)
-def _find_value(buffer, position, end):  # type: ignore[no-untyped-def]
+def _find_value(buffer, position, end):
     """Start and length of the first value of a Feature's bytes_list; length -1 where there is none."""
     if position >= end:
         return 0, -1
@@ -215,7 +220,7 @@ def _find_value(buffer, position, end):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def locate_bytes_features(buffer, bounds, keys, key_offsets):  # type: ignore[no-untyped-def]
+def locate_bytes_features(buffer, bounds, keys, key_offsets):
     """int64[keys, records] twice: where the first value of each named bytes feature starts, and its length (-1: absent)."""
     wanted, rows = len(key_offsets) - 1, len(bounds)
     starts = np.zeros((wanted, rows), np.int64)

@@ -97,6 +97,15 @@ def make_directory(uri: str) -> None:
         os.makedirs(local_path(uri), exist_ok=True)
 
 
+def rename(uri: str, new_uri: str) -> None:
+    """Moves a file on the same filesystem, over what is there."""
+    if is_local(uri):
+        os.replace(local_path(uri), local_path(new_uri))
+        return
+    filesystem, path = _filesystem(uri)
+    filesystem.mv(path, _filesystem(new_uri)[1])
+
+
 def remove(uri: str) -> None:
     """Removes a file; none is no error."""
     try:

@@ -133,10 +133,9 @@ def split_frames(buffer: Buffer, where: str) -> npt.NDArray[np.int64]:
     """
     count, bad = count_frames(buffer, TABLES)
     if bad >= 0:
-        raise IntegrityError(
-            f"{where}: record {count} at byte {bad} is damaged or cut off; run `threadmill verify` on its dataset and make it again"
-        )
-    return frame_bounds(buffer, count)
+        raise IntegrityError(f"{where}: record {count} at byte {bad} is damaged or cut off; make its dataset again")
+    bounds: npt.NDArray[np.int64] = frame_bounds(buffer, count)
+    return bounds
 
 
 def read_buffer(uri: str) -> Buffer:

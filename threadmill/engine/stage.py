@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any, ClassVar
@@ -10,6 +10,7 @@ from typing import IO, Any, ClassVar
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.manifest import Field, FileEntry, InputEntry
+from threadmill.datasets.shards import ShardName
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,32 @@ class ShardStream:
         return FileEntry(name, self.records, self.bytes, self._digest.hexdigest())
 
 
+class NumberedShards:
+    """Shards written one after the other under temporary names; see `TaskOutput.numbered_shards`."""
+
+    def __init__(self, uri: str, split: str) -> None:
+        self._uri, self._split = uri, split
+        self._streams: list[ShardStream] = []
+
+    @contextmanager
+    def shard(self) -> Iterator[ShardStream]:
+        """The next shard."""
+        with storage.atomic_writer(self._temporary(len(self._streams))) as raw:
+            stream = ShardStream(raw)
+            yield stream
+        self._streams.append(stream)
+
+    def publish(self, suffix: str) -> Iterator[FileEntry]:
+        """Gives the shards their names. One that is killed meanwhile has no receipt, so its task is done again."""
+        for index, stream in enumerate(self._streams):
+            name = str(ShardName(self._split, index, len(self._streams), suffix))
+            storage.rename(self._temporary(index), storage.join(self._uri, name))
+            yield stream.entry(name)
+
+    def _temporary(self, index: int) -> str:
+        return storage.join(self._uri, f"{storage.TEMPORARY_PREFIX}{self._split}-{index:05d}")
+
+
 class TaskOutput:
     """Where a task writes: each file appears whole or not at all, and is noted for the manifest."""
 
@@ -108,6 +135,13 @@ class TaskOutput:
             stream = ShardStream(raw)
             yield stream
         self._shards.append(stream.entry(name))
+
+    @contextmanager
+    def numbered_shards(self, split: str, suffix: str) -> Iterator["NumberedShards"]:
+        """Shards of a split whose count is known only at the end, when all get their names at once."""
+        shards = NumberedShards(self.uri, split)
+        yield shards
+        self._shards.extend(shards.publish(suffix))
 
     @contextmanager
     def dead_letters(self, name: str) -> Iterator[ShardStream]:
@@ -169,6 +203,3 @@ class StreamStage(Stage):
     @abstractmethod
     def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
         """Does the given tasks (those not yet done), yielding each as its files are in place."""
-
-
-Notice = Callable[[TaskResult], None]

@@ -1,0 +1,5 @@
+-- How many comments go because another of the same id stays (see duplicate_comments.sql).
+SELECT COUNT(*) AS dropped
+FROM comments
+JOIN duplicates ON comments.thread_id = duplicates.thread_id AND comments.id = duplicates.id
+WHERE comments.source_row != duplicates.source_row

@@ -1,0 +1,1 @@
+"""Comments of a thread to context/response examples."""

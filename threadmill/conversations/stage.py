@@ -1,0 +1,94 @@
+"""The conversations stage: shards of threads to shards of context/response examples."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from threadmill.conversations.config import ConversationsConfig
+from threadmill.conversations.examples import COLUMNS, feature_names, make_examples
+from threadmill.conversations.formats import encode
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.digest import json_digest
+from threadmill.datasets.manifest import Field
+from threadmill.datasets.shards import ShardName
+from threadmill.datasets.storage import local_path
+from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
+from threadmill.errors import InputError
+
+
+@dataclass(frozen=True)
+class ConversationsStage(MapStage):
+    """One shard of threads to one shard of examples of the same split and number. The funnel counts comments.
+
+    Args:
+        threads: URI of a threads dataset.
+    """
+
+    name = "conversations"
+    version = 1
+    unit = "comments"
+
+    threads: str
+    config: ConversationsConfig = field(default_factory=ConversationsConfig)
+
+    def plan(self) -> Plan:
+        """One task a shard of threads."""
+        dataset = Dataset.open(self.threads)
+        if dataset.manifest.stage != "threads":
+            raise InputError(f"{self.threads} is a dataset of stage {dataset.manifest.stage}; name a threads dataset")
+        tasks = []
+        for shard in dataset.manifest.shards:
+            parts = ShardName.parse(shard.name)
+            assert parts is not None
+            tasks.append(Task(str(ShardName(parts.split, parts.index, parts.count, self.config.format)), dataset.path(shard)))
+        schema = tuple(Field(name, "bytes") for name in feature_names(self.config))
+        return Plan((dataset.as_input(),), tuple(tasks), schema, dataset.manifest.partial)
+
+    def process(self, task: Task, output: TaskOutput) -> TaskResult:
+        """Makes one shard, a row group of whole threads at a time."""
+        counters = Counters()
+        with output.shard(task.name) as stream:
+            for number, comments in enumerate(_read_groups(task.payload)):
+                examples, counts = make_examples(comments, self.config)
+                examples = _shuffled(examples, task.name, number)
+                stream.write(encode(examples, self.config.format))
+                stream.records += examples.height
+                counters.merge(counts)
+        split = ShardName.parse(task.name)
+        return output.result(task, counters, {"examples": {split.split if split else "": counters.written}})
+
+    def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Examples a split."""
+        examples: Counter[str] = Counter()
+        for part in parts:
+            examples.update(part["examples"])
+        return {"examples": dict(examples)}
+
+    def check(self, counters: Counters) -> None:
+        """Raises InputError where there is no example at all."""
+        if not counters.written:
+            reasons = ", ".join(
+                f"{reason} {count}" for reason, count in sorted(counters.dropped.items(), key=lambda item: -item[1])
+            )
+            raise InputError(
+                f"{self.threads}: its {counters.read} comments give no example ({reasons}); "
+                "add the months before, or loosen the filter that drops most"
+            )
+
+
+def _read_groups(path: str) -> Iterator[pl.DataFrame]:
+    with pq.ParquetFile(local_path(path)) as file:
+        for group in range(file.num_row_groups):
+            yield pl.DataFrame(file.read_row_group(group, columns=list(COLUMNS)))
+
+
+def _shuffled(examples: pl.DataFrame, shard: str, group: int) -> pl.DataFrame:
+    """The examples in an order of no meaning, the same each time: readers want no thread's turns side by side."""
+    seed = int(json_digest([shard, group])[:16], 16)
+    return examples[np.random.Generator(np.random.PCG64(seed)).permutation(examples.height)]

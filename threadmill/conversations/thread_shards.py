@@ -1,0 +1,92 @@
+"""Cuts a sorted stream of comments into shards, in row groups of whole threads."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, pairwise
+from operator import itemgetter
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from threadmill.conversations.config import SPLITS
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.shards import ShardName
+from threadmill.engine.stage import Task, TaskOutput, TaskResult
+
+GROUP_ROWS = 1 << 16  # rows a row group at least, unless the shard ends: what a reader holds at a time
+_PLACE_COLUMNS = ["split_index", "bucket"]
+_DICTIONARY_COLUMNS = ["thread_id", "parent_kind", "subreddit", "author", "distinguished", "removal", "month"]
+
+
+def write_shards(
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    counts: Mapping[str, int],
+    wanted: set[str],
+    uri: str,
+    duplicates: int,
+) -> Iterator[TaskResult]:
+    """Writes the shards named in ``wanted``, yielding each as it is in place.
+
+    Args:
+        batches: rows of sql/threads.sql, in its order, and their ``schema``.
+        counts: shards a split.
+        duplicates: comments that were dropped before; counted with the first shard of all.
+    """
+    names = [str(ShardName(split, index, counts[split], "parquet")) for split in SPLITS for index in range(counts[split])]
+    firsts = np.cumsum([0, *(counts[split] for split in SPLITS)])
+    schema = pa.schema([field for field in schema if field.name not in _PLACE_COLUMNS])
+    groups = groupby(_runs_of_shards(batches, firsts), key=itemgetter(0))
+    group = next(groups, None)
+    for ordinal, name in enumerate(names):
+        here = group is not None and group[0] == ordinal
+        if name in wanted:  # one with no rows is a file too, so that a split is whole
+            rows = (batch for _, batch in group[1]) if group is not None and here else iter(())
+            yield _write_shard(rows, schema, name, uri, duplicates if ordinal == 0 else 0)
+        if here:
+            group = next(groups, None)
+
+
+def _runs_of_shards(batches: Iterable[pa.RecordBatch], firsts: npt.NDArray[np.int64]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The batches cut where the shard changes, each with its shard's ordinal over all splits."""
+    for batch in batches:
+        ordinals = firsts[np.asarray(batch["split_index"])] + np.asarray(batch["bucket"])
+        cuts = [0, *(np.flatnonzero(np.diff(ordinals)) + 1).tolist(), batch.num_rows]
+        rows = batch.drop_columns(_PLACE_COLUMNS)
+        for start, end in pairwise(cuts):
+            if end > start:
+                yield int(ordinals[start]), rows.slice(start, end - start)
+
+
+def _write_shard(batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str, uri: str, duplicates: int) -> TaskResult:
+    output, rows = TaskOutput(uri), 0
+    with (
+        output.shard(name) as stream,
+        pq.ParquetWriter(stream, schema, compression="zstd", compression_level=1, use_dictionary=_DICTIONARY_COLUMNS) as writer,
+    ):
+        for group in _groups_of_threads(batches, schema):
+            writer.write_table(group, row_group_size=group.num_rows)
+            rows += group.num_rows
+        stream.records = rows
+    counters = Counters(read=rows + duplicates, kept=rows, written=rows)
+    counters.drop("duplicate", duplicates)
+    return output.result(Task(name), counters)
+
+
+def _groups_of_threads(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Tables of GROUP_ROWS rows and more that end where a thread ends."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(part.num_rows for part in held) < GROUP_ROWS:
+            continue
+        last_thread = pc.index(batch["thread_id"], batch["thread_id"][-1]).as_py()
+        if last_thread == 0:  # one thread fills the batch, and may have begun before it
+            continue
+        held[-1] = batch.slice(0, last_thread)
+        yield pa.Table.from_batches(held, schema)
+        held = [batch.slice(last_thread)]
+    if held:
+        yield pa.Table.from_batches(held, schema)

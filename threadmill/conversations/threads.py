@@ -1,0 +1,105 @@
+"""The threads stage: comments to shards of whole threads, each thread in its split and bucket."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from threadmill.conversations.config import SPLIT_RULES, SPLITS, ThreadsConfig
+from threadmill.conversations.thread_shards import write_shards
+from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.manifest import Field
+from threadmill.datasets.shards import MAX_SHARDS, ShardName
+from threadmill.datasets.storage import local_path
+from threadmill.engine.prefetch import prefetch
+from threadmill.engine.stage import Plan, StreamStage, Task, TaskResult
+from threadmill.errors import InputError
+from threadmill.warehouse.duckdb import DuckDBWarehouse
+
+_SHARD_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class ThreadsStage(StreamStage):
+    """Groups comments by thread in the warehouse. The funnel counts comments.
+
+    Every row group of a shard holds whole threads, so that a reader needs one at a time.
+
+    Args:
+        comments: URIs of comments datasets, the older before the newer.
+        memory_limit: what the warehouse may hold before it spills to disk, such as "1GB".
+    """
+
+    name = "threads"
+    version = 1
+    unit = "comments"
+
+    comments: tuple[str, ...]
+    config: ThreadsConfig = field(default_factory=ThreadsConfig)
+    memory_limit: str = "1GB"
+
+    def plan(self) -> Plan:
+        """One task a shard.
+
+        Raises:
+            InputError: a dataset is missing, or none has comments of the month.
+        """
+        datasets = [Dataset.open(uri) for uri in self.comments]
+        if not datasets:
+            raise InputError("no comments dataset was named; run the ingest stage first")
+        months = {month for dataset in datasets for month in dataset.manifest.statistics["months"]}
+        if self.config.month and self.config.month not in months:
+            raise InputError(
+                f"no comment of {self.config.month} in {', '.join(self.comments)} (they hold {_month_range(months)}); "
+                "name the month's dump among the sources, or another month"
+            )
+        shards = [
+            ShardName(split, index, count, "parquet")
+            for split, count in self._shard_counts(datasets).items()
+            for index in range(count)
+        ]
+        schema = (*datasets[0].manifest.schema, Field("is_new", "bool"))
+        partial = any(dataset.manifest.partial for dataset in datasets)
+        return Plan(
+            tuple(dataset.as_input() for dataset in datasets), tuple(Task(str(shard)) for shard in shards), schema, partial
+        )
+
+    def _shard_counts(self, datasets: Sequence[Dataset]) -> dict[str, int]:
+        body_bytes = sum(dataset.manifest.statistics["body_bytes"] for dataset in datasets)
+        return {split: self._shards_of(split, body_bytes) for split in SPLITS}
+
+    def _shards_of(self, split: str, body_bytes: int) -> int:
+        # The reference's edges send some threads to test whatever test_split says.
+        used = self.config.fraction(split) > 0 or (split == "test" and self.config.split_rule == "polyai")
+        if not used:
+            return 0
+        automatic = int(-(-body_bytes * self.config.fraction(split) // _SHARD_BYTES))
+        return self.config.num_shards(split) or min(MAX_SHARDS, max(1, automatic))
+
+    def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
+        """Sorts all comments by shard and thread, and cuts the stream into the shards asked for."""
+        datasets = [Dataset.open(comments) for comments in self.comments]
+        files = [dataset.path(shard) for dataset in datasets for shard in dataset.manifest.shards]
+        counts = self._shard_counts(datasets)
+        with DuckDBWarehouse(self.memory_limit, workers, local_path(uri)) as warehouse:
+            warehouse.load("comments", files)
+            warehouse.create("duplicates", "duplicate_comments", {"prefer_original": self.config.prefer_original})
+            duplicates = warehouse.query("count_duplicates")["dropped"][0].as_py()
+            rows = warehouse.stream("threads", self._parameters(counts))
+            yield from write_shards(prefetch(rows), rows.schema, counts, {task.name for task in tasks}, uri, duplicates)
+
+    def _parameters(self, counts: Mapping[str, int]) -> dict[str, Any]:
+        rule, train = SPLIT_RULES[self.config.split_rule], self.config.fraction("train")
+        return {
+            "split_digit": rule.first_digit,
+            "split_digits": rule.digits,
+            "train_edge": int(rule.edge(train)),
+            "validation_edge": int(rule.edge(train + self.config.fraction("validation"))),
+            "train_shards": max(1, counts["train"]),
+            "validation_shards": max(1, counts["validation"]),
+            "test_shards": max(1, counts["test"]),
+            "month": self.config.month,
+        }
+
+
+def _month_range(months: set[str]) -> str:
+    return f"{min(months)} to {max(months)}" if len(months) > 1 else "".join(months) or "nothing"

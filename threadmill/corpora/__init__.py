@@ -1,0 +1,1 @@
+"""Raw sources to normalised tables and text shards."""

@@ -1,0 +1,1 @@
+"""Reddit's comment dumps (RC_YYYY-MM) to the table of comments."""

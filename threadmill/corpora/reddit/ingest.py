@@ -1,0 +1,207 @@
+"""The ingest stage: dumps to Parquet shards of comments, with dead letters for the lines that hold none."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from threadmill.corpora.reddit.comments import SCHEMA, DeadLetter, parse_block
+from threadmill.corpora.reddit.dump import check_source, read_blocks
+from threadmill.datasets import storage
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.digest import file_digest
+from threadmill.datasets.manifest import InputEntry
+from threadmill.datasets.shards import ShardName
+from threadmill.engine.prefetch import prefetch
+from threadmill.engine.stage import MapStage, NumberedShards, Plan, ShardStream, Task, TaskOutput, TaskResult
+from threadmill.errors import ConfigError, InputError
+
+_SHARD_ROWS = 1_000_000  # about 128 MB
+_ROWS_OF_ONE_SOURCE = 1 << 40  # apart, so that source_row tells the order over all sources
+_DICTIONARY_COLUMNS = ["parent_kind", "subreddit", "author", "distinguished", "removal", "month"]
+
+Parsed = tuple[int, pl.DataFrame, list[DeadLetter]]
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """Settings of the ingest stage.
+
+    Attributes:
+        shard_rows: comments a shard at most.
+    """
+
+    shard_rows: int = _SHARD_ROWS
+
+    def __post_init__(self) -> None:
+        if self.shard_rows < 1:
+            raise ConfigError(f"shard_rows is {self.shard_rows}; it must be at least 1")
+
+
+@dataclass(frozen=True)
+class IngestStage(MapStage):
+    """Reads each source once, in order, one task a source. The funnel counts lines.
+
+    Args:
+        sources: dumps, in the order in which a later duplicate replaces an earlier one.
+    """
+
+    name = "ingest"
+    version = 1
+    unit = "lines"
+
+    sources: tuple[str, ...]
+    config: IngestConfig = field(default_factory=IngestConfig)
+
+    def plan(self) -> Plan:
+        """One task a source; reads each once for its digest.
+
+        Raises:
+            InputError: a source is missing, empty or no file, or is named twice.
+        """
+        if not self.sources:
+            raise InputError("no source was named; name one dump at least, such as RC_2006-01.zst")
+        for source in self.sources:
+            check_source(source)
+        tasks = tuple(Task(name, index) for index, name in enumerate(_task_names(self.sources)))
+        inputs = tuple(InputEntry(storage.name_of(source), file_digest(source), source) for source in self.sources)
+        return Plan(inputs, tasks, SCHEMA)
+
+    def process(self, task: Task, output: TaskOutput) -> TaskResult:
+        """Reads one source to its shards and dead letters."""
+        source = self.sources[task.payload]
+        counters, statistics = Counters(), _Statistics()
+        letters_name = str(ShardName(f"dead_letters-{task.name}", 0, 1, "jsonl"))
+        with (
+            output.dead_letters(letters_name) as letters_stream,
+            output.numbered_shards(task.name, "parquet") as shards,
+            _ParquetShards(shards, self.config.shard_rows) as writer,
+        ):
+            for lines, frame, letters in _parsed_blocks(source, task.payload * _ROWS_OF_ONE_SOURCE):
+                writer.write(frame)
+                statistics.add(frame)
+                _write_letters(letters_stream, source, letters)
+                counters.read += lines
+                counters.kept += frame.height
+                for letter in letters:
+                    counters.drop(letter.reason)
+        if not counters.read:
+            raise InputError(f"{source} holds no lines; download it again")
+        counters.written = counters.kept
+        return output.result(task, counters, statistics.to_json())
+
+    def check(self, counters: Counters) -> None:
+        """Raises InputError where no line held a comment."""
+        if not counters.kept:
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in counters.dropped.items())
+            raise InputError(
+                f"none of the {counters.read} lines of {', '.join(self.sources)} is a comment ({reasons}); "
+                "name a file of Reddit comments"
+            )
+
+    def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Comments a month, tombstones by who removed, UTF-8 bytes of all bodies."""
+        merged = _Statistics()
+        for part in parts:
+            merged.merge(part)
+        return merged.to_json()
+
+
+def _task_names(sources: Sequence[str]) -> list[str]:
+    """The sources' names less their endings; where two are alike, each with its number."""
+    stems = [storage.name_of(source).split(".")[0] or "source" for source in sources]
+    alike = Counter(stems)
+    return [stem if alike[stem] == 1 else f"{stem}.{index}" for index, stem in enumerate(stems)]
+
+
+def _parsed_blocks(source: str, source_row: int) -> Iterator[Parsed]:
+    blocks = prefetch(read_blocks(source))
+    return prefetch((block.lines, *parse_block(block, source_row)) for block in blocks)
+
+
+def _write_letters(stream: ShardStream, source: str, letters: Sequence[DeadLetter]) -> None:
+    for letter in letters:
+        entry = {"file": storage.name_of(source), "line": letter.line, "reason": letter.reason}
+        stream.write(orjson.dumps({**entry, "detail": letter.detail, "text": letter.text}, option=orjson.OPT_APPEND_NEWLINE))
+        stream.records += 1
+
+
+class _ParquetShards:
+    """Cuts a stream of frames into Parquet shards of ``shard_rows`` rows."""
+
+    def __init__(self, shards: NumberedShards, shard_rows: int) -> None:
+        self._shards, self._shard_rows = shards, shard_rows
+        self._context: AbstractContextManager[ShardStream] | None = None
+
+    def __enter__(self) -> "_ParquetShards":
+        return self
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Appends rows, opening shards as they are needed."""
+        start = 0
+        while start < frame.height:
+            if self._context is None:
+                self._open(frame)
+            rows = frame.slice(start, self._shard_rows - self._stream.records)
+            self._writer.write_table(_arrow(rows))
+            self._stream.records += rows.height
+            start += rows.height
+            if self._stream.records == self._shard_rows:
+                self._close(None)
+
+    def _open(self, frame: pl.DataFrame) -> None:
+        self._context = self._shards.shard()
+        self._stream = self._context.__enter__()
+        schema = _arrow(frame.clear()).schema
+        self._writer = pq.ParquetWriter(
+            self._stream, schema, compression="zstd", compression_level=1, use_dictionary=_DICTIONARY_COLUMNS
+        )
+
+    def _close(self, error: BaseException | None) -> None:
+        context, self._context = self._context, None
+        if context is None:
+            return
+        if error is None:
+            self._writer.close()
+            context.__exit__(None, None, None)
+        else:
+            context.__exit__(type(error), error, None)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._close(error)
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+class _Statistics:
+    """What the stages and checks after this one ask about the comments."""
+
+    def __init__(self) -> None:
+        self.months: Counter[str] = Counter()
+        self.removals: Counter[str] = Counter()
+        self.body_bytes = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        self.months.update(dict(frame["month"].value_counts().iter_rows()))
+        self.removals.update(dict(frame["removal"].drop_nulls().value_counts().iter_rows()))
+        self.body_bytes += int(frame["body"].str.len_bytes().sum())
+
+    def merge(self, part: Mapping[str, Any]) -> None:
+        self.months.update(part["months"])
+        self.removals.update(part["removals"])
+        self.body_bytes += part["body_bytes"]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "months": dict(sorted(self.months.items())),
+            "removals": dict(sorted(self.removals.items())),
+            "body_bytes": self.body_bytes,
+        }

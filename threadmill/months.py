@@ -1,0 +1,25 @@
+"""Calendar months as YYYY-MM."""
+
+import re
+
+from threadmill.errors import ConfigError
+
+_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+
+
+def check_month(month: str) -> str:
+    """``month`` itself.
+
+    Raises:
+        ConfigError: it is not YYYY-MM.
+    """
+    if not _MONTH.match(month):
+        raise ConfigError(f"month is {month!r}; write it as YYYY-MM, such as 2006-01")
+    return month
+
+
+def add_months(month: str, count: int) -> str:
+    """The month ``count`` months after (or before, where negative) ``month``."""
+    year, number = (int(part) for part in check_month(month).split("-"))
+    months = year * 12 + number - 1 + count
+    return f"{months // 12:04d}-{months % 12 + 1:02d}"

@@ -1,0 +1,1 @@
+"""The warehouse shuffles: joins, grouping, splits and deduplication are SQL, in GoogleSQL under sql/."""

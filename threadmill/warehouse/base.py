@@ -1,0 +1,24 @@
+"""The small interface behind which DuckDB and BigQuery stand."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+Parameters = Mapping[str, Any]
+
+
+class Warehouse(Protocol):
+    """Runs the statements of sql/ over named tables. Values are bound, identifiers validated."""
+
+    def load(self, table: str, uris: Sequence[str]) -> None:
+        """Makes the Parquet files at ``uris`` readable as ``table``."""
+
+    def create(self, table: str, statement: str, parameters: Parameters | None = None) -> None:
+        """Stores the rows of a statement of sql/ as ``table``."""
+
+    def query(self, statement: str, parameters: Parameters | None = None) -> pa.Table:
+        """The rows of a statement of sql/, all at once: for small results."""
+
+    def stream(self, statement: str, parameters: Parameters | None = None) -> pa.RecordBatchReader:
+        """The rows of a statement of sql/ in batches: for large results."""

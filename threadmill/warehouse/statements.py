@@ -1,0 +1,36 @@
+"""The statements under sql/: GoogleSQL, one a file, bound parameters only."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import threadmill
+
+_PACKAGED = Path(threadmill.__file__).parent / "sql"
+_CHECKOUT = Path(threadmill.__file__).parent.parent / "sql"
+
+
+def statement_path(name: str) -> Path:
+    """The file of the statement ``name``.
+
+    Raises:
+        FileNotFoundError: there is no such statement.
+    """
+    for folder in (_PACKAGED, _CHECKOUT):
+        path = folder / f"{name}.sql"
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"no statement {name}.sql in {_PACKAGED} or {_CHECKOUT}")
+
+
+def googlesql(name: str) -> str:
+    """The text of the statement ``name``, as BigQuery runs it."""
+    return statement_path(name).read_text(encoding="utf-8")
+
+
+@lru_cache
+def duckdb_sql(name: str) -> str:
+    """The statement ``name`` in DuckDB's dialect; ``@name`` parameters become ``$name``."""
+    import sqlglot  # 0.15 s, of use to DuckDB alone
+
+    (text,) = sqlglot.transpile(googlesql(name), read="bigquery", write="duckdb")
+    return text
