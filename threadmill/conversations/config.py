@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from threadmill.config import check_settings, setting
 from threadmill.datasets.shards import MAX_SHARDS
 from threadmill.errors import ConfigError
 from threadmill.months import check_month
@@ -26,7 +27,8 @@ class SplitRule:
 
     def edge(self, fraction: Fraction) -> int:
         """How many of the rule's numbers lie below ``fraction`` of its range."""
-        return max(0, math.ceil(fraction * 16**self.digits) - self.offset)
+        below: int = math.ceil(fraction * 16**self.digits)
+        return max(0, below - self.offset)
 
 
 SPLIT_RULES = {
@@ -39,42 +41,26 @@ SPLIT_RULES = {
 
 @dataclass(frozen=True)
 class ThreadsConfig:
-    """Settings of the threads stage.
+    """Settings of the threads stage. The splits are fractions of the threads."""
 
-    Attributes:
-        month: YYYY-MM of the comments that are new; others are context only. Empty: all are new.
-        train_split, validation_split, test_split: fractions of threads, adding up to 1.
-        split_rule: a key of SPLIT_RULES.
-        num_shards_train, num_shards_validation, num_shards_test: shards a split; 0 for one in about 128 MB of text.
-        prefer_original: of duplicates, one with its text beats one whose text was removed; else the last read wins.
-    """
-
-    month: str = ""
-    train_split: float = 0.9
-    validation_split: float = 0.05
-    test_split: float = 0.05
-    split_rule: str = "exact"
-    num_shards_train: int = 0
-    num_shards_validation: int = 0
-    num_shards_test: int = 0
-    prefer_original: bool = True
+    month: str = setting("", "Month (YYYY-MM) whose comments are new; others are context only. Empty: all are new")
+    train_split: float = setting(0.9, "Fraction of the threads for training", minimum=0, maximum=1)
+    validation_split: float = setting(0.05, "Fraction of the threads for validation", minimum=0, maximum=1)
+    test_split: float = setting(0.05, "Fraction of the threads for testing", minimum=0, maximum=1)
+    num_shards_train: int = setting(0, "Train shards; 0: one in about 128 MB of text", minimum=0, maximum=MAX_SHARDS)
+    num_shards_validation: int = setting(0, "Validation shards; 0: as for train", minimum=0, maximum=MAX_SHARDS)
+    num_shards_test: int = setting(0, "Test shards; 0: as for train", minimum=0, maximum=MAX_SHARDS)
+    split_rule: str = setting("exact", "How a thread's MD5 becomes its split", choices=tuple(SPLIT_RULES))
+    prefer_original: bool = setting(True, "Of duplicates, one with its text beats one whose text was removed; else the last wins")
 
     def __post_init__(self) -> None:
         if self.month:
             check_month(self.month)
-        if self.split_rule not in SPLIT_RULES:
-            raise ConfigError(f"split_rule is {self.split_rule!r}; use one of {', '.join(SPLIT_RULES)}")
-        for split in SPLITS:
-            if not 0 <= self.fraction(split) <= 1:
-                raise ConfigError(f"{split}_split is {float(self.fraction(split))}; it must be from 0 to 1")
-            if not 0 <= self.num_shards(split) <= MAX_SHARDS:
-                raise ConfigError(
-                    f"num_shards_{split} is {self.num_shards(split)}; it must be from 1 to {MAX_SHARDS}, or 0 for auto"
-                )
+        check_settings(self)
         total = sum(self.fraction(split) for split in SPLITS)
         if total != 1:
-            parts = " + ".join(f"{split} {float(self.fraction(split))}" for split in SPLITS)
-            raise ConfigError(f"the splits do not add up to 1: {parts} = {float(total)}; change one of them")
+            parts = " + ".join(f"{split} {float(self.fraction(split)):g}" for split in SPLITS)
+            raise ConfigError(f"the splits do not add up to 1: {parts} = {float(total):g}; change one of them")
 
     def fraction(self, split: str) -> Fraction:
         """The split's fraction, exactly as it was written: 0.1 is one tenth."""
@@ -87,41 +73,22 @@ class ThreadsConfig:
 
 @dataclass(frozen=True)
 class ConversationsConfig:
-    """Settings of the conversations stage, with the reference pipeline's names.
+    """Settings of the conversations stage, with the reference pipeline's names. Lengths are in characters."""
 
-    Attributes:
-        parent_depth: turns before the response at most: the context and parent_depth - 1 extra contexts.
-        max_length: characters of a response and its context at most; older contexts are trimmed to it.
-        min_length: characters of a response and its context at least.
-        format: "tfrecord" or "jsonl".
-        cut_at_tombstones: no removed turn in any context: the older turns end before it.
-        parent_kinds: a submission's id is not taken for a comment's (see `linking.link`).
-        all_tombstones: every text that stands for a removed one counts, not only "[deleted]" and "[removed]".
-        unescape_html: "&gt;", "&lt;" and "&amp;" become ">", "<" and "&", once.
-        hard_cut: see `trimming.trim`.
-    """
-
-    parent_depth: int = 10
-    max_length: int = 127
-    min_length: int = 9
-    format: str = "tfrecord"
-    cut_at_tombstones: bool = True
-    parent_kinds: bool = True
-    all_tombstones: bool = True
-    unescape_html: bool = True
-    hard_cut: bool = True
+    parent_depth: int = setting(10, "Turns before the response at most", minimum=1, maximum=100)
+    max_length: int = setting(127, "Longest response and context; older turns are trimmed to it", minimum=1)
+    min_length: int = setting(9, "Shortest response and context", minimum=0)
+    format: str = setting("tfrecord", "How examples are written", choices=FORMATS)
+    cut_at_tombstones: bool = setting(True, "Older turns end before one whose text was removed")
+    parent_kinds: bool = setting(True, "A submission's id is not taken for a comment's")
+    all_tombstones: bool = setting(True, "Every text that stands for a removed one counts, not only [deleted] and [removed]")
+    unescape_html: bool = setting(True, "&gt;, &lt; and &amp; become >, < and &, once")
+    hard_cut: bool = setting(True, "An older turn that is one word over the limit is cut in its middle, not emptied")
 
     def __post_init__(self) -> None:
-        if not 1 <= self.parent_depth <= 100:
-            raise ConfigError(f"parent_depth is {self.parent_depth}; it must be from 1 (the context alone) to 100")
-        if self.min_length < 0:
-            raise ConfigError(f"min_length is {self.min_length}; it must be 0 or more")
-        if self.max_length < max(self.min_length, 1):
-            raise ConfigError(
-                f"max_length is {self.max_length}; it must be at least 1 and at least min_length ({self.min_length})"
-            )
-        if self.format not in FORMATS:
-            raise ConfigError(f"format is {self.format!r}; use one of {', '.join(FORMATS)}")
+        check_settings(self)
+        if self.max_length < self.min_length:
+            raise ConfigError(f"max_length is {self.max_length}; it must be at least min_length ({self.min_length})")
 
     @property
     def extra_contexts(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, cast
 
 TEMPORARY_PREFIX = ".writing-"
@@ -116,6 +116,13 @@ def remove(uri: str) -> None:
             filesystem.rm(path)
     except FileNotFoundError:
         return
+
+
+def remove_empty_directory(uri: str) -> None:
+    """Removes a local folder if nothing is in it; object stores have none."""
+    if is_local(uri):
+        with suppress(OSError):
+            os.rmdir(local_path(uri))
 
 
 def remove_tree(uri: str) -> None:

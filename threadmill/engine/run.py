@@ -43,6 +43,13 @@ def run_stage(stage: Stage, uri: str, *, name: str | None = None, workers: int |
         ThreadmillError: the stage could not finish; there is no manifest then.
     """
     storage.make_directory(uri)
+    try:
+        return _run_locked(stage, uri, name, workers)
+    finally:
+        storage.remove_empty_directory(uri)  # where it failed before it wrote anything
+
+
+def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None) -> Manifest:
     with writer_lock(uri):
         plan = stage.plan()
         if not plan.tasks:

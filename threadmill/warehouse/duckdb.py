@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 import duckdb
@@ -58,19 +59,36 @@ class DuckDBWarehouse:
 
     def query(self, statement: str, parameters: Parameters | None = None) -> pa.Table:
         """The rows of a statement of sql/, all at once: for small results."""
-        return self._execute(duckdb_sql(statement), parameters).to_arrow_table()
+        return self._rows(statement, parameters).to_arrow_table()
 
     def stream(self, statement: str, parameters: Parameters | None = None) -> pa.RecordBatchReader:
         """The rows of a statement of sql/ in batches of about 65,536 rows."""
-        return self._execute(duckdb_sql(statement), parameters).to_arrow_reader(_BATCH_ROWS)
+        reader = self._rows(statement, parameters).to_arrow_reader(_BATCH_ROWS)
+        return pa.RecordBatchReader.from_batches(reader.schema, _explained_batches(reader))
 
-    def _execute(self, sql: str, parameters: Parameters | None = None) -> duckdb.DuckDBPyConnection:
-        try:
-            return self._connection.execute(sql, dict(parameters) if parameters else None)
-        except duckdb.OutOfMemoryException as error:
-            raise ConfigError(f"{str(error).splitlines()[0]}; raise the memory limit (THREADMILL_MEMORY_LIMIT)") from error
-        except duckdb.IOException as error:
-            raise InputError(f"{str(error).splitlines()[0]}; check that the disk has room and the files are whole") from error
+    def _execute(self, sql: str, parameters: Parameters | None = None) -> None:
+        with _explained():
+            self._connection.execute(sql, dict(parameters) if parameters else None)
+
+    def _rows(self, statement: str, parameters: Parameters | None) -> duckdb.DuckDBPyRelation:
+        with _explained():
+            return self._connection.sql(duckdb_sql(statement), params=dict(parameters) if parameters else None)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """DuckDB's errors that a user can mend, with the remedy."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise ConfigError(f"{str(error).splitlines()[0]}; raise the memory limit (THREADMILL_MEMORY_LIMIT)") from error
+    except duckdb.IOException as error:
+        raise InputError(f"{str(error).splitlines()[0]}; check that the disk has room and the files are whole") from error
+
+
+def _explained_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with _explained():
+        yield from reader
 
 
 def _identifier(name: str) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from threadmill.corpora.reddit.comments import SCHEMA, DeadLetter, parse_block
+from threadmill.corpora.reddit.config import IngestConfig
 from threadmill.corpora.reddit.dump import check_source, read_blocks
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
@@ -20,28 +21,12 @@ from threadmill.datasets.manifest import InputEntry
 from threadmill.datasets.shards import ShardName
 from threadmill.engine.prefetch import prefetch
 from threadmill.engine.stage import MapStage, NumberedShards, Plan, ShardStream, Task, TaskOutput, TaskResult
-from threadmill.errors import ConfigError, InputError
+from threadmill.errors import InputError
 
-_SHARD_ROWS = 1_000_000  # about 128 MB
 _ROWS_OF_ONE_SOURCE = 1 << 40  # apart, so that source_row tells the order over all sources
 _DICTIONARY_COLUMNS = ["parent_kind", "subreddit", "author", "distinguished", "removal", "month"]
 
 Parsed = tuple[int, pl.DataFrame, list[DeadLetter]]
-
-
-@dataclass(frozen=True)
-class IngestConfig:
-    """Settings of the ingest stage.
-
-    Attributes:
-        shard_rows: comments a shard at most.
-    """
-
-    shard_rows: int = _SHARD_ROWS
-
-    def __post_init__(self) -> None:
-        if self.shard_rows < 1:
-            raise ConfigError(f"shard_rows is {self.shard_rows}; it must be at least 1")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,55 @@
+"""The shell: ``threadmill COMMAND``. Errors a user can act on are one line and exit status 2; 130 after Ctrl-C."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from threadmill import __version__
+from threadmill.commands import datasets, reddit
+from threadmill.errors import ThreadmillError
+
+_AREAS = (reddit, datasets)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="threadmill",
+        description="From raw text to trained language models: every stage from the shell.",
+        epilog="`threadmill COMMAND --help` shows an example of each.",
+    )
+    parser.add_argument("--version", action="version", version=f"threadmill {__version__}")
+    parser.add_argument("--quiet", action="store_true", help="print errors and results only")
+    parsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for area in _AREAS:
+        area.add_parsers(parsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    try:
+        arguments = build_parser().parse_args(argv)
+        level = logging.WARNING if arguments.quiet else logging.INFO
+        logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
+        status: int = arguments.run(arguments)
+        return status
+    except ThreadmillError as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _complain(
+            f"{error.filename or 'a file'}: {error.strerror or error}; check that it is there, writable and has room"
+        )
+    except KeyboardInterrupt:
+        print("threadmill: stopped; run the same command again to go on from here", file=sys.stderr)
+        return 130
+
+
+def _complain(message: str) -> int:
+    print(f"threadmill: error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""threadmill reddit, ingest, threads, conversations and sample: from dumps to conversations."""
+
+import argparse
+from dataclasses import replace
+
+from threadmill.commands.options import (
+    Parsers,
+    add_command,
+    add_memory_limit,
+    add_output,
+    add_settings,
+    given_settings,
+    memory_limit,
+)
+from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig, find_preset
+from threadmill.datasets.storage import join
+
+
+def add_parsers(parsers: Parsers) -> None:
+    """Adds the area's subcommands."""
+    _add_reddit(parsers)
+    _add_ingest(parsers)
+    _add_threads(parsers)
+    _add_conversations(parsers)
+    _add_sample(parsers)
+
+
+def _add_reddit(parsers: Parsers) -> None:
+    parser = add_command(
+        parsers,
+        "reddit",
+        "dumps of Reddit's comments to conversations: ingest, threads and conversations in one go",
+        "threadmill reddit RC_2006-01.zst --output /data/reddit/2006-01 --preset polyai",
+        _run_reddit,
+    )
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="RC_YYYY-MM dump: .zst, or newline-delimited JSON")
+    add_output(parser)
+    _add_preset(parser)
+    add_memory_limit(parser)
+    add_settings(parser, ThreadsConfig)
+    add_settings(parser, ConversationsConfig)
+
+
+def _add_preset(parser: argparse.ArgumentParser) -> None:
+    described = "; ".join(f"{name}: {preset.description}" for name, preset in PRESETS.items())
+    parser.add_argument("--preset", default="default", metavar="NAME", help=f"where the settings start from ({described})")
+
+
+def _run_reddit(arguments: argparse.Namespace) -> int:
+    preset = find_preset(arguments.preset)
+    threads_config = replace(preset.threads, **given_settings(ThreadsConfig, arguments))
+    conversations_config = replace(preset.conversations, **given_settings(ConversationsConfig, arguments))
+    from threadmill.conversations.stage import ConversationsStage
+    from threadmill.conversations.threads import ThreadsStage
+    from threadmill.corpora.reddit.ingest import IngestStage
+    from threadmill.engine.run import run_stage
+
+    comments, threads, conversations = (join(arguments.output, name) for name in ("comments", "threads", "conversations"))
+    workers = arguments.workers
+    run_stage(IngestStage(tuple(arguments.sources)), comments, workers=workers)
+    run_stage(ThreadsStage((comments,), threads_config, memory_limit(arguments)), threads, workers=workers)
+    run_stage(ConversationsStage(threads, conversations_config), conversations, workers=workers)
+    print(conversations)
+    return 0
+
+
+def _add_ingest(parsers: Parsers) -> None:
+    from threadmill.corpora.reddit.config import IngestConfig
+
+    parser = add_command(
+        parsers,
+        "ingest",
+        "dumps of Reddit's comments to Parquet shards of comments",
+        "threadmill ingest RC_2006-01.zst --output /data/reddit/2006-01/comments",
+        _run_ingest,
+    )
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="RC_YYYY-MM dump: .zst, or newline-delimited JSON")
+    add_output(parser)
+    add_settings(parser, IngestConfig)
+
+
+def _run_ingest(arguments: argparse.Namespace) -> int:
+    from threadmill.corpora.reddit.config import IngestConfig
+    from threadmill.corpora.reddit.ingest import IngestStage
+    from threadmill.engine.run import run_stage
+
+    config = IngestConfig(**given_settings(IngestConfig, arguments))
+    run_stage(IngestStage(tuple(arguments.sources), config), arguments.output, workers=arguments.workers)
+    return 0
+
+
+def _add_threads(parsers: Parsers) -> None:
+    parser = add_command(
+        parsers,
+        "threads",
+        "comments grouped by thread, split into train, validation and test",
+        "threadmill threads /data/reddit/2005-12/comments /data/reddit/2006-01/comments --month 2006-01 "
+        "--output /data/reddit/2006-01/threads",
+        _run_threads,
+    )
+    parser.add_argument("comments", nargs="+", metavar="COMMENTS", help="comments dataset; the older before the newer")
+    add_output(parser)
+    _add_preset(parser)
+    add_memory_limit(parser)
+    add_settings(parser, ThreadsConfig)
+
+
+def _run_threads(arguments: argparse.Namespace) -> int:
+    config = replace(find_preset(arguments.preset).threads, **given_settings(ThreadsConfig, arguments))
+    from threadmill.conversations.threads import ThreadsStage
+    from threadmill.engine.run import run_stage
+
+    stage = ThreadsStage(tuple(arguments.comments), config, memory_limit(arguments))
+    run_stage(stage, arguments.output, workers=arguments.workers)
+    return 0
+
+
+def _add_conversations(parsers: Parsers) -> None:
+    parser = add_command(
+        parsers,
+        "conversations",
+        "threads to context/response examples",
+        "threadmill conversations /data/reddit/2006-01/threads --output /data/reddit/2006-01/conversations",
+        _run_conversations,
+    )
+    parser.add_argument("threads", metavar="THREADS", help="threads dataset")
+    add_output(parser)
+    _add_preset(parser)
+    add_settings(parser, ConversationsConfig)
+
+
+def _run_conversations(arguments: argparse.Namespace) -> int:
+    config = replace(find_preset(arguments.preset).conversations, **given_settings(ConversationsConfig, arguments))
+    from threadmill.conversations.stage import ConversationsStage
+    from threadmill.engine.run import run_stage
+
+    run_stage(ConversationsStage(arguments.threads, config), arguments.output, workers=arguments.workers)
+    return 0
+
+
+def _add_sample(parsers: Parsers) -> None:
+    parser = add_command(
+        parsers,
+        "sample",
+        "months of made-up dumps with the shapes of real ones",
+        "threadmill sample --comments 100000 --months 2 --output /data/sample",
+        _run_sample,
+    )
+    parser.add_argument("--comments", type=int, required=True, metavar="N", help="comments in all")
+    parser.add_argument("--months", type=int, default=1, metavar="M", help="months over which they are spread (default: 1)")
+    parser.add_argument("--start", default="2006-01", metavar="YYYY-MM", help="the first month (default: 2006-01)")
+    parser.add_argument("--seed", type=int, default=7, metavar="N", help="another seed, another world (default: 7)")
+    parser.add_argument("--output", required=True, metavar="DIR", help="the folder of the RC_YYYY-MM.zst files")
+
+
+def _run_sample(arguments: argparse.Namespace) -> int:
+    from threadmill.corpora.sample import write_sample
+
+    paths = write_sample(
+        arguments.output, comments=arguments.comments, months=arguments.months, start=arguments.start, seed=arguments.seed
+    )
+    for path in paths:
+        print(path)
+    return 0
