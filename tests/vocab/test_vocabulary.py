@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tokenizers import BertWordPieceTokenizer
+
+from tests.conversation_datasets import REAL_DATA, made_examples, write_conversations
+from threadmill.engine.run import run_stage
+from threadmill.errors import InputError, IntegrityError
+from threadmill.vocab.config import VocabularyConfig
+from threadmill.vocab.stage import VocabularyStage
+from threadmill.vocab.vocabulary import Vocabulary
+from threadmill.vocab.wordpiece import bert_tokenizer, train_wordpiece
+
+PROSE = [text for _, turns in made_examples(40) for text in turns] + ["Hello, world! It's [MASK] naïve, isn't it?", "日本 a"]
+VOCABULARY = Vocabulary(tuple(train_wordpiece(pa.array(PROSE, pa.large_string()), VocabularyConfig(vocab_size=300)).tokens))
+WHOLE_LINES = bert_tokenizer(VOCABULARY.tokens, VOCABULARY.lowercase)
+
+
+def encoded(lines):
+    result = VOCABULARY.encode(lines)
+    return [result[line].tolist() for line in range(len(result))]
+
+
+def tokens(line):
+    return [VOCABULARY.tokens[number] for number in encoded([line])[0]]
+
+
+TEXT = st.text(st.sampled_from("abrukSTİßΣé\u0301 \t\n\r\u00a0\u2028\u3000\x00\x0b\x85,.[]日𠀀\u200b#1"), max_size=30)
+
+
+@given(st.lists(TEXT | st.text(max_size=20), max_size=8))
+@example(["", " ", "\n"])
+def test_chunk_by_chunk_gives_the_ids_of_the_whole_line(lines):
+    expected = [encoding.ids for encoding in WHOLE_LINES.encode_batch(lines, add_special_tokens=False)]
+    assert encoded(lines) == expected
+
+
+def test_ids_equal_those_of_the_public_bert_tokenizer_on_prose(tmp_path: Path):
+    lines = [text for _, turns in made_examples(50, seed=3) for text in turns]
+    if REAL_DATA.exists():
+        lines += (REAL_DATA / "text" / "Burnett_Garden_1911.txt").read_text("utf-8").splitlines()
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in VOCABULARY.tokens), "utf-8")
+    public = BertWordPieceTokenizer.from_file(str(tmp_path / "vocab.txt"), lowercase=True)
+    assert encoded(lines) == [encoding.ids for encoding in public.encode_batch(lines, add_special_tokens=False)]
+
+
+@pytest.mark.parametrize("name", ["[MASK]", "[CLS]", "[PAD]"])
+def test_a_special_token_in_the_text_is_text(name):
+    assert tokens(f"a {name} b")[1] == "["
+    assert VOCABULARY.ids[name] not in encoded([f"a {name} b", name])[0]
+
+
+def test_lists_arrow_arrays_slices_and_nulls_are_all_encoded():
+    array = pa.array(["skipped", "kara", None, "", "teset kara"], pa.string())
+    assert encoded(array[1:]) == encoded(["kara", "", "", "teset kara"])
+    assert encoded([]) == []
+
+
+def test_a_word_of_more_than_200_characters_is_unknown():
+    assert tokens("k" * 200) != ["[UNK]"]
+    assert tokens("k" * 201) == ["[UNK]"]
+
+
+def test_many_distinct_chunks_are_told_apart():
+    lines = [f"k{number} r{number * 7919 % 10007}" for number in range(30_000)]
+    result = VOCABULARY.encode(lines)
+    sample = range(0, 30_000, 997)
+    assert [result[line].tolist() for line in sample] == [
+        WHOLE_LINES.encode(lines[line], add_special_tokens=False).ids for line in sample
+    ]
+
+
+def test_ordinary_ids_leave_out_the_special_tokens():
+    assert VOCABULARY.ordinary_ids.tolist() == list(range(5, len(VOCABULARY)))
+
+
+def test_continuations_are_the_pieces_that_go_on_inside_a_word():
+    ids = encoded(["sudolkara, 日本"])[0]
+    assert len(ids) > 4
+    assert int(np.count_nonzero(~VOCABULARY.continuations[ids])) == 4
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> str:
+    conversations = write_conversations(tmp_path / "conversations", {"train": [made_examples(30)]})
+    run_stage(VocabularyStage(conversations, VocabularyConfig(vocab_size=90)), str(tmp_path / "vocabulary"))
+    return str(tmp_path / "vocabulary")
+
+
+def test_a_loaded_vocabulary_has_the_digest_of_its_manifest_and_tokens_in_order(dataset):
+    vocabulary = Vocabulary.load(dataset)
+    assert len(vocabulary.digest) == 64
+    assert vocabulary.tokens[:5] == ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    assert [vocabulary.ids[token] for token in vocabulary.tokens] == list(range(len(vocabulary)))
+
+
+def test_a_vocabulary_that_was_edited_is_refused(dataset):
+    path = Path(dataset) / "vocab.txt"
+    path.write_text(path.read_text("utf-8").replace("kara", "karo"), "utf-8")
+    with pytest.raises(IntegrityError, match=r"vocab\.txt was changed"):
+        Vocabulary.load(dataset)
+
+
+def test_a_dataset_that_is_no_vocabulary_is_refused(tmp_path):
+    conversations = write_conversations(tmp_path / "conversations", {"train": [made_examples(3)]})
+    with pytest.raises(InputError, match="stage conversations"):
+        Vocabulary.load(conversations)
+    with pytest.raises(InputError):
+        Vocabulary.load(str(tmp_path / "none"))

@@ -1,0 +1,1 @@
+"""Vocabularies: a deterministic sample of a dataset's lines, subword training, and text to ids."""

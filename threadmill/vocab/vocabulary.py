@@ -1,0 +1,143 @@
+"""A vocabulary dataset opened for use: its tokens, their ids, and text to ids."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from tokenizers import Tokenizer
+
+from threadmill.datasets import storage
+from threadmill.datasets.arrow_text import large_strings, text_buffers
+from threadmill.datasets.dataset import Dataset
+from threadmill.errors import InputError, IntegrityError
+from threadmill.vocab.chunks import count_chunks, gather_tokens, number_chunks
+from threadmill.vocab.config import SPECIAL_TOKENS
+from threadmill.vocab.wordpiece import CONTINUATION, bert_tokenizer
+
+STAGE = "vocabulary"
+VOCAB_NAME, TOKENIZER_NAME = "vocab.txt", "tokenizer.json"
+
+_BATCH = 20_000
+
+Ids = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class TokenLines:
+    """Lines of token ids: line i is ``ids[offsets[i]:offsets[i + 1]]``.
+
+    Attributes:
+        ids: int32[t].
+        offsets: int64[n + 1].
+    """
+
+    ids: Ids
+    offsets: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, line: int) -> Ids:
+        return self.ids[self.offsets[line] : self.offsets[line + 1]]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens in the order of their ids, and the text rules that go with them.
+
+    Attributes:
+        tokens: the special tokens of `SPECIAL_TOKENS` first, as ids 0 to 4.
+        lowercase: text is lower-cased and stripped of accents first.
+        digest: of the vocabulary's manifest: equal digests give equal ids. "" where it is no dataset's.
+    """
+
+    tokens: tuple[str, ...]
+    lowercase: bool = True
+    digest: str = field(default="", compare=False)
+
+    @classmethod
+    def load(cls, uri: str) -> "Vocabulary":
+        """The vocabulary of the dataset at ``uri``.
+
+        Raises:
+            InputError: no dataset there, or no vocabulary.
+            IntegrityError: vocab.txt differs from what the manifest says.
+        """
+        dataset = open_vocabulary(uri)
+        path = storage.join(uri, VOCAB_NAME)
+        content = storage.read_bytes(path)
+        entry = next(shard for shard in dataset.manifest.shards if shard.name == VOCAB_NAME)
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise IntegrityError(f"{path} was changed after it was written; delete its folder and make the vocabulary again")
+        tokens = tuple(content.decode().split("\n")[:-1])
+        return cls(tokens, bool(dataset.manifest.config["lowercase"]), dataset.manifest.digest)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Token -> id."""
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    @cached_property
+    def ordinary_ids(self) -> Ids:
+        """int32: the ids of all tokens but the special ones, ascending."""
+        return np.array([number for number, token in enumerate(self.tokens) if token not in SPECIAL_TOKENS], np.int32)
+
+    @cached_property
+    def continuations(self) -> npt.NDArray[np.bool_]:
+        """bool[len(self)]: True where a token goes on inside a word."""
+        return np.array([token.startswith(CONTINUATION) and len(token) > len(CONTINUATION) for token in self.tokens])
+
+    def encode(self, lines: Sequence[str] | pa.Array) -> TokenLines:
+        """The ids of each line, with no special token added; a special token's name in the text is text.
+
+        BERT's text rules never look across white space, so each distinct chunk between white space is tokenised once.
+
+        Args:
+            lines: n strings, as a list or an Arrow array; null counts as "".
+        """
+        data, offsets = text_buffers(large_strings(lines))
+        bounds = count_chunks(data, offsets)
+        numbers, starts, lengths = number_chunks(data, offsets, bounds[-1])
+        chunks = self._encode_chunks(data, starts, starts + lengths)
+        return TokenLines(*gather_tokens(numbers, bounds, chunks.ids, chunks.offsets))
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return bert_tokenizer(self.tokens, self.lowercase)
+
+    def _encode_chunks(
+        self, data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+    ) -> TokenLines:
+        view = data.data
+        ids, offsets = [np.zeros(0, np.int32)], np.zeros(len(starts) + 1, np.int64)
+        for first in range(0, len(starts), _BATCH):
+            bounds = zip(starts[first : first + _BATCH].tolist(), ends[first : first + _BATCH].tolist(), strict=True)
+            texts = [str(view[start:end], "utf-8") for start, end in bounds]
+            batch = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+            counts = [len(chunk) for chunk in batch]
+            offsets[first + 1 : first + 1 + len(batch)] = counts
+            ids.append(np.fromiter(chain.from_iterable(batch), np.int32, sum(counts)))
+        np.cumsum(offsets, out=offsets)
+        return TokenLines(np.concatenate(ids), offsets)
+
+
+def open_vocabulary(uri: str) -> Dataset:
+    """The dataset at ``uri``, which must be a vocabulary.
+
+    Raises:
+        InputError: no dataset there, or one of another stage.
+    """
+    dataset = Dataset.open(uri)
+    if dataset.manifest.stage != STAGE:
+        raise InputError(
+            f"{uri} is a dataset of the stage {dataset.manifest.stage}, not a vocabulary; name a vocabulary's folder"
+        )
+    return dataset
