@@ -1,0 +1,1 @@
+"""The Airflow UI plugin: pages on the datasets."""

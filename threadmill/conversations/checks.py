@@ -2,61 +2,29 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from threadmill.conversations.config import SPLITS
+from threadmill.conversations.limits import ConversationLimits
 from threadmill.conversations.reading import read_examples
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.gate import Check, between
 from threadmill.datasets.manifest import Manifest, find_manifest
-from threadmill.errors import ConfigError
 
 Hashes = npt.NDArray[np.uint64]
 
+# Reddit's marks of a removed comment, listed apart from the ingest's: a check should not share a fault with what it checks.
+TOMBSTONES = (
+    "[deleted]",
+    "[removed]",
+    "[ Removed by Reddit ]",
+    "[ Removed by reddit in response to a copyright notice. ]",
+)
 _SIGMAS = 5  # a fair draw of threads lies further off its fraction once in two million datasets
-
-
-@dataclass(frozen=True)
-class ConversationLimits:
-    """Limits of the checks of conversations; None judges nothing.
-
-    Attributes:
-        min_examples: examples at least, over all splits.
-        min_yield, max_yield: examples a comment; the reference pipeline's run over all of Reddit gave 0.1975.
-        max_shared_threads: threads with examples in more than one split.
-        max_tombstones: turns that are the mark of a removed comment. Judged where the dataset was made without them
-            (its setting ``cut_at_tombstones``), as that of the preset polyai is not.
-        max_split_deviation: how far a split's fraction of threads may be from the one asked for, beside what chance
-            explains in so few threads.
-        tombstones: these marks.
-    """
-
-    min_examples: int = 1
-    min_yield: float | None = 0.01
-    max_yield: float | None = 1.0
-    max_shared_threads: int | None = 0
-    max_tombstones: int | None = 0
-    max_split_deviation: float | None = 0.02
-    tombstones: tuple[str, ...] = (
-        "[deleted]",
-        "[removed]",
-        "[ Removed by Reddit ]",
-        "[ Removed by reddit in response to a copyright notice. ]",
-    )
-
-    def __post_init__(self) -> None:
-        if self.min_examples < 1:
-            raise ConfigError(f"min_examples is {self.min_examples}; it must be at least 1")
-        for limit in fields(self):
-            value = getattr(self, limit.name)
-            if isinstance(value, int | float) and not 0 <= value < math.inf:
-                raise ConfigError(f"{limit.name} is {value}; it must be 0 or more")
-        if self.min_yield is not None and self.max_yield is not None and self.min_yield > self.max_yield:
-            raise ConfigError(f"min_yield is {self.min_yield} and max_yield {self.max_yield}; swap them")
 
 
 def check_conversations(uri: str, limits: ConversationLimits, comments_read: int | None = None) -> list[Check]:
@@ -73,7 +41,7 @@ def check_conversations(uri: str, limits: ConversationLimits, comments_read: int
         IntegrityError: a damaged shard.
     """
     dataset = Dataset.open(uri)
-    found = _measure(dataset, limits)
+    found = _measure(dataset)
     return [
         between("examples", found.examples, least=limits.min_examples),
         _yield_check(dataset.manifest, found, limits, comments_read),
@@ -97,7 +65,7 @@ class _Measures:
         return sum(len(hashes) for hashes in self.threads.values())
 
 
-def _measure(dataset: Dataset, limits: ConversationLimits) -> _Measures:
+def _measure(dataset: Dataset) -> _Measures:
     measures = _Measures()
     names = {entry.name for entry in dataset.manifest.schema}
     texts = sorted(name for name in names if name in ("context", "response") or name.startswith("context/"))
@@ -106,7 +74,7 @@ def _measure(dataset: Dataset, limits: ConversationLimits) -> _Measures:
         for shard in dataset.shards(split):
             frame = read_examples(dataset.path(shard), ["thread_id", *texts])
             measures.examples += frame.height
-            measures.tombstones += _count_equal(frame, texts, limits.tombstones)
+            measures.tombstones += _count_equal(frame, texts, TOMBSTONES)
             parts.append(np.unique(frame["thread_id"].hash().to_numpy()))
         measures.threads[split] = np.unique(np.concatenate(parts))
     return measures
@@ -159,7 +127,7 @@ def _split_checks(manifest: Manifest, found: _Measures, limits: ConversationLimi
         threads = len(found.threads.get(split, ()))
         share, fraction = threads / total if total else math.nan, asked.get(split)
         least = most = None
-        if fraction is not None and limits.max_split_deviation is not None:
+        if fraction is not None:
             deviation = limits.max_split_deviation + _SIGMAS * math.sqrt(fraction * (1 - fraction) / max(total, 1))
             least, most = max(0.0, fraction - deviation), min(1.0, fraction + deviation)
         checks.append(between(f"{split} of all threads", share, least, most, note=f"{threads:,} threads"))

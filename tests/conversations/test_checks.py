@@ -1,0 +1,160 @@
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from threadmill.conversations.checks import check_conversations
+from threadmill.conversations.limits import ConversationLimits
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.digest import file_digest
+from threadmill.datasets.gate import Check, Verdict
+from threadmill.datasets.manifest import Field, FileEntry, Manifest, write_manifest
+from threadmill.errors import ConfigError, InputError
+
+SPLIT_SETTINGS = {"train_split": 0.8, "validation_split": 0.1, "test_split": 0.1}
+
+
+def example(thread: str, **changed: str) -> dict[str, str]:
+    return {"thread_id": thread, "context": "how are you?", "response": "very well", "context/0": "hello there", **changed}
+
+
+def fair_splits(threads: int = 1000) -> dict[str, list[dict[str, str]]]:
+    """8 in 10 threads train, 1 validation, 1 test; two examples a thread."""
+    splits: dict[str, list[dict[str, str]]] = {"train": [], "validation": [], "test": []}
+    for number in range(threads):
+        split = {8: "validation", 9: "test"}.get(number % 10, "train")
+        splits[split] += [example(f"t{number}"), example(f"t{number}")]
+    return splits
+
+
+def conversations_dataset(
+    folder: Path, splits: Mapping[str, list[dict[str, str]]], *, read: int = 10_000, cut_at_tombstones: bool = True
+) -> str:
+    for name in ("threads", "conversations"):
+        (folder / name).mkdir()
+    write_manifest(str(folder / "threads"), Manifest("threads", "threads", 1, SPLIT_SETTINGS, (), (), (), Counters()))
+    entries = []
+    for split, rows in splits.items():
+        path = folder / "conversations" / f"{split}-00000-of-00001.jsonl"
+        path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+        entries.append(FileEntry(path.name, len(rows), path.stat().st_size, file_digest(str(path))))
+    kept = sum(len(rows) for rows in splits.values())
+    manifest = Manifest(
+        "conversations",
+        "conversations",
+        1,
+        {"cut_at_tombstones": cut_at_tombstones},
+        (Dataset.open(str(folder / "threads")).as_input(),),
+        tuple(Field(name, "bytes") for name in ("context", "context/0", "response", "thread_id")),
+        tuple(entries),
+        Counters(read, kept, kept, {"top_level": read - kept}),
+    )
+    write_manifest(str(folder / "conversations"), manifest)
+    return str(folder / "conversations")
+
+
+def failures(checks: list[Check]) -> list[str]:
+    return [check.measure for check in checks if check.verdict is Verdict.FAIL]
+
+
+def by_measure(checks: list[Check]) -> dict[str, Check]:
+    return {check.measure: check for check in checks}
+
+
+def test_a_fair_dataset_passes_all_checks(tmp_path: Path) -> None:
+    checks = check_conversations(conversations_dataset(tmp_path, fair_splits()), ConversationLimits())
+    assert {check.verdict for check in checks} == {Verdict.PASS}
+    assert by_measure(checks)["examples"].value == "2,000"
+    assert by_measure(checks)["examples a comment"].value == "0.2 (10,000 comments)"
+    assert by_measure(checks)["test of all threads"].value == "0.1 (100 threads)"
+
+
+def test_a_thread_in_two_splits_is_named(tmp_path: Path) -> None:
+    splits = fair_splits()
+    splits["test"].append(example("t0"))
+    checks = check_conversations(conversations_dataset(tmp_path, splits), ConversationLimits())
+    assert failures(checks) == ["threads in two splits"]
+    assert by_measure(checks)["threads in two splits"].value == "1 (such as t0)"
+
+
+@pytest.mark.parametrize("feature", ["context", "response", "context/0"])
+@pytest.mark.parametrize("mark", ["[deleted]", "[removed]", "[ Removed by Reddit ]"])
+def test_a_tombstone_in_any_turn_fails(tmp_path: Path, feature: str, mark: str) -> None:
+    splits = fair_splits(100)
+    splits["validation"].append(example("t8", **{feature: mark}))
+    checks = check_conversations(conversations_dataset(tmp_path, splits), ConversationLimits())
+    assert failures(checks) == ["tombstones among the turns"]
+
+
+def test_tombstones_are_not_judged_where_the_preset_leaves_them_in(tmp_path: Path) -> None:
+    splits = fair_splits(100)
+    splits["train"].append(example("t0", **{"context/0": "[deleted]"}))
+    check = by_measure(
+        check_conversations(conversations_dataset(tmp_path, splits, cut_at_tombstones=False), ConversationLimits())
+    )["tombstones among the turns"]
+    assert (check.value, check.verdict) == ("1", Verdict.NOT_JUDGED)
+
+
+@pytest.mark.parametrize(("read", "comments_read"), [(500_000, None), (2_000, 500_000), (2_000, 100)])
+def test_the_yield_is_judged_on_the_comments_named_or_else_read(tmp_path: Path, read: int, comments_read: int | None) -> None:
+    uri = conversations_dataset(tmp_path, fair_splits(), read=read)
+    assert failures(check_conversations(uri, ConversationLimits(), comments_read)) == ["examples a comment"]
+
+
+def test_comments_that_are_only_context_do_not_lower_the_yield(tmp_path: Path) -> None:
+    uri = conversations_dataset(tmp_path, fair_splits(), read=2_000)
+    manifest = Dataset.open(uri).manifest
+    counters = Counters(500_000, 2_000, 2_000, {"context_only": 498_000})
+    write_manifest(uri, Manifest.from_json({**manifest.to_json(), "counters": counters.to_json()}))
+    assert failures(check_conversations(uri, ConversationLimits())) == []
+
+
+def test_splits_far_from_the_fractions_asked_for_fail(tmp_path: Path) -> None:
+    splits = fair_splits()
+    splits["test"] = splits["test"][:20]
+    splits["train"] += [example(f"more{number}") for number in range(90)]
+    checks = check_conversations(conversations_dataset(tmp_path, splits), ConversationLimits(max_split_deviation=0.0))
+    assert failures(checks) == ["train of all threads", "test of all threads"]
+
+
+def test_chance_in_few_threads_is_no_failure(tmp_path: Path) -> None:
+    splits = {"train": [example(f"t{number}") for number in range(8)], "validation": [example("v")], "test": []}
+    checks = check_conversations(conversations_dataset(tmp_path, splits, read=20), ConversationLimits())
+    assert failures(checks) == []
+
+
+def test_fractions_are_not_judged_once_the_threads_are_gone(tmp_path: Path) -> None:
+    uri = conversations_dataset(tmp_path, fair_splits(100))
+    (tmp_path / "threads" / "manifest.json").unlink()
+    checks = check_conversations(uri, ConversationLimits())
+    assert {by_measure(checks)[f"{split} of all threads"].verdict for split in ("train", "validation", "test")} == {
+        Verdict.NOT_JUDGED
+    }
+
+
+def test_too_few_examples_fail(tmp_path: Path) -> None:
+    uri = conversations_dataset(tmp_path, fair_splits(10))
+    assert failures(check_conversations(uri, ConversationLimits(min_examples=21, min_yield=0.0))) == ["examples"]
+
+
+def test_many_threads_are_told_apart(tmp_path: Path) -> None:
+    threads = [hashlib.md5(str(number).encode()).hexdigest()[:8] for number in range(20_000)]
+    splits = {"train": [example(thread) for thread in threads[:18_000]], "test": [example(thread) for thread in threads[18_000:]]}
+    uri = conversations_dataset(tmp_path, splits, read=100_000)
+    limits = ConversationLimits(max_split_deviation=0.5)
+    assert by_measure(check_conversations(uri, limits))["train of all threads"].value == "0.9 (18,000 threads)"
+
+
+def test_a_folder_without_dataset_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        check_conversations(str(tmp_path), ConversationLimits())
+
+
+@pytest.mark.parametrize("wrong", [{"min_examples": 0}, {"min_yield": -1.0}, {"min_yield": 2.0}, {"max_split_deviation": 1.5}])
+def test_limits_of_no_use_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ConversationLimits(**wrong)

@@ -1,0 +1,223 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from tests.reports.made import example, write_conversations, write_dataset
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.dataset import Dataset, verify
+from threadmill.datasets.manifest import InputEntry, Manifest
+from threadmill.engine.run import run_stage
+from threadmill.errors import ConfigError, InputError
+from threadmill.reports.config import ReportConfig
+from threadmill.reports.stage import ReportStage
+
+EVIL = "</p><script>alert('x')</script><img src=https://example.org/x onerror=alert(1)>"
+DEEP = {"context/0": "before", "context/1": EVIL}
+SHARDS: dict[str, list[list[dict[str, str]]]] = {
+    "train": [[example(n, **DEEP) for n in range(12)], [example(n, subreddit="science") for n in range(20, 25)]],
+    "validation": [[example(30, subreddit=EVIL, response_author=EVIL)]],
+    "test": [[]],
+}
+
+
+def make_road(root: Path, format: str = "jsonl") -> ReportStage:
+    """A run's datasets, from the dump to the evaluation."""
+    letter = {"file": "RC_2005-12.zst", "line": 77, "reason": "malformed JSON", "detail": EVIL, "text": EVIL}
+    comments = write_dataset(
+        root / "comments",
+        "ingest",
+        {"RC_2005-12-00000-of-00001.parquet": (b"rows", 68)},
+        Counters(69, 68, 68, {"malformed JSON": 1}),
+        dead_letters={"dead_letters.jsonl": (orjson.dumps(letter) + b"\n", 1)},
+    )
+    source = InputEntry("RC_2005-12.zst", "5" * 64, str(root / "downloads" / "RC_2005-12.zst"))
+    manifest = Dataset.open(comments).manifest
+    (root / "comments" / "manifest.json").write_bytes(
+        orjson.dumps(Manifest.from_json({**manifest.to_json(), "inputs": [vars(source)]}).to_json())
+    )
+    threads = write_dataset(root / "threads", "threads", {}, Counters(68, 68, 68), made_from=[root / "comments"])
+    config = {"min_length": 9, "max_length": 127, "cut_at_tombstones": True, "note": EVIL}
+    conversations = write_conversations(root / "talk", SHARDS, format, made_from=[root / "threads"], config=config)
+    losses = b"".join(orjson.dumps({"step": step, "loss": 9 - step / 10}) + b"\n" for step in range(1, 41))
+    model = write_dataset(root / "model", "train", {"losses.jsonl": (losses, 40)}, Counters(18, 18, 1))
+    numbers = {"masked_accuracy": 0.21, "baselines": {"unigram": {"loss": 5.875}}}
+    evaluation = write_dataset(
+        root / "evaluation", "evaluate", {"evaluation.json": (orjson.dumps(numbers), 1)}, Counters(2, 2, 1)
+    )
+    return ReportStage(comments, threads, conversations, model_uri=model, evaluation_uri=evaluation)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The page and the card."""
+    root = tmp_path_factory.mktemp("road")
+    run_stage(make_road(root), str(root / "report"))
+    return (root / "report" / "report.html").read_text(), (root / "report" / "dataset_card.md").read_text()
+
+
+class Tags(HTMLParser):
+    """Collects what a browser would make of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.extend(attrs)
+        if tag not in ("meta", "path", "use", "rect"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.extend(attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.open:
+            assert self.open.pop() == tag
+
+
+def test_the_page_has_every_section(report: tuple[str, str]) -> None:
+    sections = re.findall(r'<section id="([^"]+)"', report[0])
+    assert sections == ["funnel", "conversations", "training", "examples", "dead-letters", "provenance"]
+    assert report[0].count("<svg") == 6
+
+
+def test_the_page_tells_the_numbers_of_the_run(report: tuple[str, str]) -> None:
+    page = report[0]
+    for told in (
+        "18 context/response examples from 68 comments",
+        "masked accuracy",
+        "0.21",
+        "unigram model 5.875",
+        "RC_2005-12.zst",
+        "5" * 64,
+    ):
+        assert told in page
+
+
+def test_the_page_needs_no_network_and_runs_no_script(report: tuple[str, str]) -> None:
+    parsed = Tags(report[0])
+    assert not {"script", "img", "link", "iframe", "object"} & set(parsed.tags)
+    assert not [name for name, _ in parsed.attributes if name.startswith("on") or name in ("src", "action")]
+    assert all((value or "").startswith("#") for name, value in parsed.attributes if name.endswith("href"))
+    assert "@import" not in report[0]
+    assert parsed.open == []
+
+
+def test_text_of_others_is_shown_as_text(report: tuple[str, str]) -> None:
+    page, card = report
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "alert" in page
+    assert EVIL not in card
+
+
+def test_a_report_does_not_say_where_its_datasets_lay(report: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    for text in report:
+        assert str(tmp_path_factory.getbasetemp()) not in text
+        assert "downloads" not in text
+
+
+@pytest.mark.parametrize("format", ["jsonl", "tfrecord"])
+def test_the_same_inputs_elsewhere_give_the_same_bytes(tmp_path: Path, format: str) -> None:
+    one, two = (run_stage(make_road(tmp_path / name, format), str(tmp_path / name / "report")) for name in ("here", "there"))
+    assert one.shards == two.shards
+    assert one.digest == two.digest
+    assert verify(str(tmp_path / "here" / "report")) == []
+
+
+def test_conversations_alone_are_enough(tmp_path: Path) -> None:
+    uri = write_conversations(tmp_path / "talk", {"train": [[example(1)]]})
+    manifest = run_stage(ReportStage(None, None, uri), str(tmp_path / "report"))
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert (manifest.counters.read, manifest.counters.written) == (1, 2)
+    assert 'id="training"' not in page
+    assert 'id="dead-letters"' not in page
+
+
+def test_the_report_shows_as_much_as_is_asked_for(tmp_path: Path) -> None:
+    uri = write_conversations(tmp_path / "talk", {"train": [[example(n, subreddit=f"sub{n:02d}") for n in range(30)]]})
+    run_stage(ReportStage(None, None, uri, config=ReportConfig(examples=2, top_subreddits=7)), str(tmp_path / "report"))
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("<article") == 2
+    assert "Examples of the 7 largest of 30 subreddits" in page
+
+
+def test_partial_input_is_said_on_both_and_in_the_manifest(tmp_path: Path) -> None:
+    uri = write_conversations(tmp_path / "talk", {"train": [[example(1)]]}, partial=True)
+    manifest = run_stage(ReportStage(None, None, uri), str(tmp_path / "report"))
+    assert manifest.partial
+    for name in ("report.html", "dataset_card.md"):
+        assert "known to be incomplete" in (tmp_path / "report" / name).read_text()
+
+
+def test_a_dataset_of_another_stage_is_refused(tmp_path: Path) -> None:
+    uri = write_dataset(tmp_path / "comments", "ingest", {}, Counters(1, 1, 1))
+    with pytest.raises(InputError, match="name a conversations dataset"):
+        run_stage(ReportStage(None, None, uri), str(tmp_path / "report"))
+    assert not (tmp_path / "report" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"examples": -1}, {"top_subreddits": 0}])
+def test_settings_of_no_use_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ReportConfig(**wrong)
+
+
+def header_of(card: str) -> dict[str, Any]:
+    header: dict[str, Any] = yaml.safe_load(card.split("---\n")[1])
+    return header
+
+
+def test_the_cards_header_is_yaml_of_the_hubs_layout(report: tuple[str, str]) -> None:
+    header = header_of(report[1])
+    assert header["pretty_name"] == "talk"
+    assert header["size_categories"] == ["n<1K"]
+    assert header["configs"][0]["data_files"][0] == {"split": "train", "path": "train-*.jsonl"}
+    assert {feature["name"] for feature in header["dataset_info"]["features"]} >= {"context", "response", "context/0"}
+    sizes = {split["name"]: split["num_examples"] for split in header["dataset_info"]["splits"]}
+    assert sizes == {"train": 17, "validation": 1, "test": 0}
+
+
+def test_the_card_lists_splits_fields_filters_and_settings(report: tuple[str, str]) -> None:
+    card = report[1]
+    for line in (
+        "| train | 17 | 2 |",
+        "| `response` | bytes | the reply |",
+        "| | dropped: top level | 40 | 58.8% |",
+        "| min\\_length | 9 |",
+        "at most 127 characters",
+        "## Licence and removal",
+    ):
+        assert line in card
+    assert "mark of a removed comment" not in card
+
+
+def test_the_cards_way_to_load_works(tmp_path: Path, report: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    write_conversations(tmp_path / "talk", SHARDS)
+    code = report[1].split("```python\n")[1].split("# or with")[0]
+    monkeypatch.chdir(tmp_path / "talk")
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    assert len(list(namespace["examples"])) == 17
+
+
+@pytest.mark.slow
+def test_the_cards_way_to_load_tfrecords_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_stage(make_road(tmp_path, "tfrecord"), str(tmp_path / "report"))
+    code = (tmp_path / "report" / "dataset_card.md").read_text().split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path / "talk")
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    (batch,) = namespace["examples"]
+    assert len(batch["response"]) == 17
+    assert set(batch["response"].numpy()) == {b"very well"}

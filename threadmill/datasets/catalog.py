@@ -1,0 +1,50 @@
+"""The datasets below a root folder: find them all, or one by its path, and never anything outside."""
+
+import os
+
+from threadmill.datasets import storage
+from threadmill.datasets.manifest import MANIFEST_NAME
+from threadmill.errors import InputError
+
+_DEEPEST = 6
+
+
+def find_datasets(root: str) -> list[str]:
+    """The paths, relative to ``root``, of the dataset folders below it, sorted. Datasets do not lie within datasets."""
+    return sorted(_found(root, "", _DEEPEST))
+
+
+def _found(root: str, path: str, depth: int) -> list[str]:
+    folder = storage.join(root, path) if path else root
+    names = storage.list_names(folder)
+    if MANIFEST_NAME in names and path:
+        return [path]
+    if depth == 0:
+        return []
+    below = [f"{path}/{name}".lstrip("/") for name in names if not name.startswith(".")]
+    return [found for inner in below if _is_below(root, inner) for found in _found(root, inner, depth - 1)]
+
+
+def dataset_uri(root: str, path: str) -> str:
+    """The URI of the dataset folder that lies at ``path`` below ``root``; ``path`` may come from anyone.
+
+    Raises:
+        InputError: the path leads elsewhere, or to no dataset.
+    """
+    parts = path.split("/")
+    harmless = all(part and not part.startswith(".") and part.isprintable() and "\\" not in part for part in parts)
+    uri = storage.join(root, path)
+    if not harmless or not _is_below(root, path) or not storage.exists(storage.join(uri, MANIFEST_NAME)):
+        raise InputError(f"there is no dataset {path!r} under the root; see the list of datasets for their paths")
+    return uri
+
+
+def _is_below(root: str, path: str) -> bool:
+    """True for a folder within the root, symbolic links followed."""
+    uri = storage.join(root, path)
+    if not storage.is_directory(uri):
+        return False
+    if not storage.is_local(uri):
+        return True
+    folder, base = os.path.realpath(storage.local_path(uri)), os.path.realpath(storage.local_path(root))
+    return os.path.commonpath([folder, base]) == base and folder != base

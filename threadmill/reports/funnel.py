@@ -1,0 +1,86 @@
+"""The funnel over a run's stages: what each read, kept, dropped and why, and wrote; as rows and as a plain-text table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from threadmill.datasets.manifest import Manifest
+
+# What each stage counts: its input's unit and its output's. Another stage's are called records.
+_UNITS = {
+    "ingest": ("lines", "comments"),
+    "threads": ("comments", "comments"),
+    "conversations": ("comments", "examples"),
+    "vocabulary": ("lines", "entries"),
+    "records": ("examples", "records"),
+    "train": ("records", "checkpoints"),
+    "evaluate": ("records", "results"),
+    "report": ("datasets", "files"),
+}
+_RECORDS = ("records", "records")
+
+
+@dataclass(frozen=True)
+class FunnelStep:
+    """One stage's counts.
+
+    Attributes:
+        stage: the manifest's stage.
+        name: the dataset's name.
+        unit: what ``read``, ``kept`` and ``dropped`` count.
+        dropped: (reason, count), most frequent first.
+        written_unit: what ``written`` counts.
+    """
+
+    stage: str
+    name: str
+    unit: str
+    read: int
+    kept: int
+    dropped: tuple[tuple[str, int], ...]
+    written: int
+    written_unit: str
+
+    def share(self, count: int) -> float:
+        """``count`` as a fraction of what was read; 0 where nothing was."""
+        return count / self.read if self.read else 0.0
+
+
+def funnel(manifests: Iterable[Manifest]) -> list[FunnelStep]:
+    """The steps of the given datasets, in the order given."""
+    return [_step(manifest) for manifest in manifests]
+
+
+def _step(manifest: Manifest) -> FunnelStep:
+    counters = manifest.counters
+    unit, written_unit = _UNITS.get(manifest.stage, _RECORDS)
+    dropped = tuple(sorted(counters.dropped.items(), key=lambda item: (-item[1], item[0])))
+    return FunnelStep(manifest.stage, manifest.name, unit, counters.read, counters.kept, dropped, counters.written, written_unit)
+
+
+def reason_words(reason: str) -> str:
+    """A counter's name as people read it: ``response_too_short`` -> ``response too short``."""
+    return reason.replace("_", " ")
+
+
+def funnel_table(steps: Iterable[FunnelStep]) -> str:
+    """The steps as a plain-text table: what a stage read, less each reason to drop, is what it kept and wrote."""
+    rows = [("stage", "count", "unit", "share", "")]
+    for step in steps:
+        rows.append((step.stage, f"{step.read:,}", step.unit, "", "read"))
+        rows.extend(("", f"-{count:,}", "", _percent(step.share(count)), reason_words(reason)) for reason, count in step.dropped)
+        if step.kept == step.written:
+            rows.append(("", f"{step.written:,}", step.written_unit, _percent(step.share(step.kept)), "kept and written"))
+        else:
+            rows.append(("", f"{step.kept:,}", "", _percent(step.share(step.kept)), "kept"))
+            rows.append(("", f"{step.written:,}", step.written_unit, "", "written"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    stage, count, unit, share, what = row
+    return f"{stage:<{widths[0]}}  {count:>{widths[1]}} {unit:<{widths[2]}}  {share:>{widths[3]}}  {what}".rstrip()
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"

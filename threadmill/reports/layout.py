@@ -1,0 +1,69 @@
+"""The templates' environment: how counts, shares and settings are written, and what is escaped."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from threadmill.reports.contents import ReportContents
+from threadmill.reports.funnel import reason_words
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~])")
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """A template of this package filled in; .html.j2 templates escape every value, .md.j2 ones say what they escape."""
+    return _environment(autoescape=template.endswith(".html.j2")).get_template(template).render(values)
+
+
+def summary(contents: ReportContents) -> str:
+    """The report in a sentence."""
+    comments = contents.conversations.counters.read
+    of = (
+        f"r/{contents.top_subreddits[0][0]}"
+        if len(contents.statistics.subreddits) == 1
+        else (f"{len(contents.statistics.subreddits):,} subreddits")
+    )
+    return f"{contents.statistics.examples:,} context/response examples from {comments:,} comments of {of}."
+
+
+def subreddit_caption(contents: ReportContents) -> str:
+    """What the list of subreddits shows."""
+    shown, there = len(contents.top_subreddits), len(contents.statistics.subreddits)
+    return f"Examples of the {shown} largest of {there:,} subreddits" if shown < there else "Examples of each subreddit"
+
+
+def _environment(autoescape: bool) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("threadmill.reports"),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        count=lambda value: f"{value:,}",
+        number=_number,
+        percent=lambda share: f"{share:.1%}",
+        percentile_name=lambda fraction: "median" if fraction == 0.5 else f"{fraction:.0%}",
+        words=reason_words,
+        flat=lambda config: list(_flat(config)),
+        md=lambda text: _MARKDOWN.sub(r"\\\1", str(text)).replace("\n", " "),
+    )
+    return environment
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The settings as (name, JSON value), those within others as ``outer.inner``, sorted by name."""
+    for name, value in sorted(config.items()):
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", orjson.dumps(value).decode()

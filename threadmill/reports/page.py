@@ -1,0 +1,78 @@
+"""The report as one HTML page that needs nothing else: no network, no script."""
+
+from markupsafe import Markup
+
+import threadmill
+from threadmill.reports import plots
+from threadmill.reports.contents import DeadLetters, ReportContents
+from threadmill.reports.dialogue import heading, printable, turns_of
+from threadmill.reports.layout import render, subreddit_caption, summary
+
+_PERCENTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+def render_page(contents: ReportContents) -> str:
+    """The page. All text of others is escaped; equal contents give equal bytes."""
+    statistics = contents.statistics
+    return render(
+        "report.html.j2",
+        {
+            "name": contents.conversations.name,
+            "version": threadmill.__version__,
+            "summary": summary(contents),
+            "partial": contents.partial,
+            "tiles": _tiles(contents),
+            "plots": _plots(contents),
+            "steps": contents.steps,
+            "subreddit_caption": subreddit_caption(contents),
+            "percentiles": _PERCENTILES,
+            "distributions": [
+                ("context, characters", statistics.context_chars),
+                ("response, characters", statistics.response_chars),
+                ("turns", statistics.turns),
+            ],
+            "evaluation": contents.evaluation,
+            "dialogues": [_dialogue(example) for example in contents.examples],
+            "dead_letters": [_letters(letters) for letters in contents.dead_letters],
+            "datasets": contents.manifests,
+        },
+    )
+
+
+def _tiles(contents: ReportContents) -> list[tuple[str, str]]:
+    statistics = contents.statistics
+    comments = contents.conversations.counters.read
+    tiles = [
+        ("examples", f"{statistics.examples:,}"),
+        ("comments", f"{comments:,}"),
+        ("examples a comment", f"{statistics.examples / max(comments, 1):.3f}"),
+        ("subreddits", f"{len(statistics.subreddits):,}"),
+        ("median response, characters", f"{statistics.response_chars.percentile(0.5):,}"),
+    ]
+    if contents.losses is not None:
+        tiles.append(("last training loss", f"{contents.losses.losses[-1]:.3f}"))
+    return tiles
+
+
+def _plots(contents: ReportContents) -> dict[str, Markup]:
+    drawn = {
+        "funnel": plots.funnel_plot(contents.steps),
+        "lengths": plots.length_plot(contents.statistics),
+        "depth": plots.depth_plot(contents.statistics.turns),
+        "subreddits": plots.subreddit_plot(contents.top_subreddits),
+        "splits": plots.split_plot({split.name: (split.examples, split.shards) for split in contents.splits}),
+        "loss": plots.loss_plot(contents.losses, contents.baseline) if contents.losses else "",
+    }
+    return {name: Markup(svg) for name, svg in drawn.items()}  # matplotlib escapes text itself
+
+
+def _dialogue(example: dict[str, str | None]) -> dict[str, object]:
+    turns = turns_of(example)
+    names = [printable(turn.author) if turn.author else f"turn {number}" for number, turn in enumerate(turns, 1)]
+    texts = [printable(turn.text) for turn in turns]
+    return {"heading": heading(example), "turns": [{"who": who, "text": text} for who, text in zip(names, texts, strict=True)]}
+
+
+def _letters(letters: DeadLetters) -> dict[str, object]:
+    lines = [[printable(str(letter.get(key, ""))) for key in ("file", "line", "reason", "detail")] for letter in letters.first]
+    return {"dataset": letters.dataset, "name": letters.file.name, "records": letters.file.records, "lines": lines}

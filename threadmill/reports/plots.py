@@ -1,0 +1,215 @@
+"""The report's plots as inline SVG: the same bytes for the same numbers, in colours that the page's style sheet sets."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from threadmill.reports.funnel import FunnelStep, reason_words
+from threadmill.reports.statistics import ConversationStatistics, Distribution
+from threadmill.reports.training import LossCurve
+
+# Stand-ins that matplotlib draws with; the page's CSS variables of these names give the colours, light or dark.
+_COLOURS = {"ink": "#000001", "muted": "#000002", "grid": "#000003", "first": "#000004", "second": "#000005", "drop": "#000006"}
+_INK, _MUTED, _GRID, _FIRST, _SECOND, _DROP = _COLOURS.values()
+
+_WIDTH = 5.2  # inches: at 72 units an inch, near the width of a phone, so that its text is not shrunk there
+_ROW = 0.29
+_STYLE: dict[Any, Any] = {
+    "font.size": 10.5,
+    "text.color": _INK,
+    "text.parse_math": False,  # a subreddit named $x$ is no formula
+    "axes.edgecolor": _GRID,
+    "axes.labelcolor": _MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": _GRID,
+    "ytick.color": _GRID,
+    "xtick.labelcolor": _MUTED,
+    "ytick.labelcolor": _INK,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.labelcolor": _INK,
+    "svg.fonttype": "none",  # text stays text: small, selectable, in the page's own font
+}
+_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_MOST_POINTS = 400
+_LONGEST_LABEL = 28
+
+
+def funnel_plot(steps: Sequence[FunnelStep]) -> str:
+    """For each stage a bar for what it kept and one for each reason to drop, as shares of what it read."""
+    labels, shares, notes, colours = [], [], [], []
+    for step in steps:
+        rows = [("kept", step.kept, _FIRST), *((reason_words(reason), count, _DROP) for reason, count in step.dropped)]
+        for index, (what, count, colour) in enumerate(rows):
+            labels.append(f"{step.stage}: {what}" if index == 0 else what)
+            shares.append(100 * step.share(count))
+            notes.append(f"{count:,}" + (f" of {step.read:,} {step.unit}" if index == 0 else ""))
+            colours.append(colour)
+
+    def draw(axes: Axes) -> None:
+        _bars(axes, labels, shares, notes, colours)
+        axes.set_xlim(0, 100)
+        axes.set_xlabel("% of what the stage read")
+
+    return _svg("funnel", draw, height=0.6 + _ROW * len(labels))
+
+
+def length_plot(statistics: ConversationStatistics) -> str:
+    """Histograms of the lengths of contexts and responses."""
+
+    def draw(axes: Axes) -> None:
+        edges = _edges(max(statistics.context_chars.maximum, statistics.response_chars.maximum))
+        for name, lengths, colour in (
+            ("context", statistics.context_chars, _FIRST),
+            ("response", statistics.response_chars, _SECOND),
+        ):
+            axes.stairs(_histogram(lengths, edges), edges, color=colour, label=name, linewidth=1.6)
+        axes.set_xlabel("characters")
+        axes.set_ylabel("examples")
+        _counting_axis(axes.yaxis)
+        axes.grid(axis="y")
+        axes.legend(loc="upper right")
+
+    return _svg("lengths", draw)
+
+
+def subreddit_plot(top: Sequence[tuple[str, int]]) -> str:
+    """Examples of each of the given subreddits."""
+
+    def draw(axes: Axes) -> None:
+        names, counts = [name for name, _ in top], [count for _, count in top]
+        _bars(axes, names, counts, [f"{count:,}" for count in counts], [_FIRST] * len(top))
+        _counting_axis(axes.xaxis)
+        axes.set_xlabel("examples")
+
+    return _svg("subreddits", draw, height=0.6 + _ROW * len(top))
+
+
+def depth_plot(turns: Distribution) -> str:
+    """How many turns the examples have."""
+
+    def draw(axes: Axes) -> None:
+        values = sorted(turns.counts)
+        axes.bar(values, [turns.counts[value] for value in values], color=_FIRST, width=0.8)
+        axes.set_xlabel("turns an example, the response included")
+        axes.set_ylabel("examples")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _counting_axis(axes.yaxis)
+        axes.grid(axis="y")
+
+    return _svg("depth", draw)
+
+
+def split_plot(splits: Mapping[str, tuple[int, int]]) -> str:
+    """Examples of each split; ``splits`` maps its name to (examples, shards)."""
+
+    def draw(axes: Axes) -> None:
+        examples = [count for count, _ in splits.values()]
+        notes = [f"{count:,} in {shards:,} shard{'s' * (shards != 1)}" for count, shards in splits.values()]
+        _bars(axes, list(splits), examples, notes, [_FIRST] * len(splits))
+        _counting_axis(axes.xaxis)
+        axes.set_xlabel("examples")
+
+    return _svg("splits", draw, height=0.6 + _ROW * len(splits))
+
+
+def loss_plot(curve: LossCurve, baseline: float | None) -> str:
+    """The training loss by step, each point the mean of its neighbours, with the unigram model's as a line."""
+
+    def draw(axes: Axes) -> None:
+        points = curve.thinned(_MOST_POINTS)
+        if len(points.steps) < len(curve.steps):
+            axes.fill_between(points.steps, points.lowest, points.highest, color=_FIRST, alpha=0.2, linewidth=0)
+        axes.plot(points.steps, points.losses, color=_FIRST, linewidth=1.6, label="training loss")
+        if baseline is not None:
+            axes.axhline(baseline, color=_SECOND, linewidth=1.4, linestyle="--", label=f"unigram model {baseline:.3f}")
+        axes.set_xlabel("step")
+        axes.set_ylabel("loss")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y")
+        axes.legend(loc="upper right")
+
+    return _svg("loss", draw)
+
+
+def _bars(axes: Axes, labels: Sequence[str], sizes: Sequence[float], notes: Sequence[str], colours: Sequence[str]) -> None:
+    """Horizontal bars from the top down, each with a note at its end (or inside, where it has no room beside)."""
+    places = range(len(labels))
+    axes.barh(places, sizes, color=colours, height=0.72)
+    axes.set_yticks(places, [_short(label) for label in labels])
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    most = max(sizes, default=0) or 1
+    for place, size, note in zip(places, sizes, notes, strict=True):
+        inside = size > most / 2
+        axes.annotate(
+            note,
+            (size, place),
+            xytext=(-4 if inside else 4, 0),
+            textcoords="offset points",
+            ha="right" if inside else "left",
+            va="center",
+            color="white" if inside else _INK,
+        )
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+
+
+def _counting_axis(axis: Any) -> None:
+    axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _edges(maximum: int, bins: int = 40) -> list[int]:
+    """Edges of equal bins of whole numbers that cover 0 to ``maximum``."""
+    width = max(1, -(-(maximum + 1) // bins))
+    return list(range(0, maximum + 1 + width, width))
+
+
+def _histogram(lengths: Distribution, edges: Sequence[int]) -> list[int]:
+    width = edges[1] - edges[0]
+    counts = [0] * (len(edges) - 1)
+    for length, count in lengths.counts.items():
+        counts[length // width] += count
+    return counts
+
+
+def _svg(name: str, draw: Callable[[Axes], None], height: float = 2.6) -> str:
+    """Draws one plot and returns its <svg> element; ``name`` keeps its ids apart from other plots' of the page."""
+    stream = io.StringIO()
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # whatever a user's matplotlibrc says
+        mpl.rcParams.update({**_STYLE, "svg.hashsalt": name})
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the page's fonts will have it
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.add_subplot())
+        figure.patch.set_visible(False)
+        for axes in figure.axes:
+            axes.patch.set_visible(False)
+        figure.savefig(stream, format="svg", metadata=_METADATA)
+    return _for_page(stream.getvalue(), name)
+
+
+def _for_page(svg: str, name: str) -> str:
+    element = svg[svg.index("<svg") :]
+    element = re.sub(r'\bid="', f'id="{name}-', element)
+    element = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", element)
+    for variable, colour in _COLOURS.items():
+        element = element.replace(colour, f"var(--{variable})")
+    return element.strip()

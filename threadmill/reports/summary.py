@@ -1,0 +1,89 @@
+"""A dataset as lines of plain text: what it is, its funnel, and some of its records; `threadmill show` prints them."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import orjson
+import pyarrow.parquet as pq
+
+from threadmill.datasets import storage
+from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.tfrecord import parse_example, read_records
+from threadmill.reports.dialogue import pick_examples, printable, render_dialogue
+from threadmill.reports.funnel import funnel, funnel_table
+
+_LONGEST_LINE = 2_000
+
+
+def summary(dataset: Dataset, records: int) -> Iterator[str]:
+    """The lines; ``records`` of the dataset's records at most, as they are read best.
+
+    Raises:
+        IntegrityError: a damaged shard.
+    """
+    manifest = dataset.manifest
+    size = sum(shard.bytes for shard in manifest.shards)
+    yield f"{manifest.name}: {manifest.stage} (version {manifest.version}){', partial' if manifest.partial else ''}"
+    yield f"{manifest.records:,} records, {len(manifest.shards):,} files, {size:,} bytes, made {manifest.created_at}"
+    yield f"digest {manifest.digest}"
+    for entry in manifest.inputs:
+        yield f"made from {entry.name}, digest {entry.digest}"
+    yield from _splits(dataset)
+    yield ""
+    yield funnel_table(funnel([manifest]))
+    shown = _dialogues if manifest.stage == "conversations" else _first_records
+    for text in shown(dataset, records):
+        yield ""
+        yield text
+
+
+def _splits(dataset: Dataset) -> Iterator[str]:
+    for split in dataset.splits():
+        shards = dataset.shards(split)
+        yield f"  {split}: {sum(shard.records for shard in shards):,} records, {len(shards):,} files"
+
+
+def _dialogues(dataset: Dataset, count: int) -> Iterator[str]:
+    return (render_dialogue(example) for example in pick_examples(dataset.uri, count))
+
+
+def _first_records(dataset: Dataset, count: int) -> Iterator[str]:
+    """The first records of the first file that has any and is of a kind we can show."""
+    for shard in dataset.manifest.shards:
+        reader = _READERS.get(shard.name.rsplit(".", 1)[-1])
+        if reader is not None and shard.records:
+            lines = islice(reader(dataset.path(shard)), count)
+            return (printable(line[:_LONGEST_LINE]) for line in lines)
+    return iter(())
+
+
+def _parquet_rows(uri: str) -> Iterator[str]:
+    with storage.open_read(uri) as stream, pq.ParquetFile(stream) as file:
+        for batch in file.iter_batches(batch_size=16):
+            for row in batch.to_pylist():
+                yield orjson.dumps(row).decode()
+
+
+def _examples(uri: str) -> Iterator[str]:
+    for record in read_records(uri):
+        features = sorted(parse_example(record).items())
+        yield "\n".join(f"{name}: {' '.join(_shown(value) for value in values)}" for name, values in features)
+
+
+def _shown(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _lines(uri: str) -> Iterator[str]:
+    with storage.open_read(uri) as stream:
+        for line in stream:
+            yield line.decode(errors="replace").rstrip("\n")
+
+
+_READERS: dict[str, Callable[[str], Iterator[str]]] = {
+    "parquet": _parquet_rows,
+    "tfrecord": _examples,
+    "jsonl": _lines,
+    "txt": _lines,
+    "md": _lines,
+}
