@@ -18,6 +18,7 @@ from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 EXTRA_CONTEXTS = 9
 FEATURES = sorted(["thread_id", "context", "response", *(f"context/{depth}" for depth in range(EXTRA_CONTEXTS))])
 REAL_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
+_BEGINNINGS, _ENDINGS = ("ka", "lo", "mi", "su", "te", "vorn", "gel"), ("ra", "nim", "dol", "set", "bik", "ush")
 
 Example = tuple[str, Sequence[str]]
 """A thread's id and the turns of one example, oldest first."""
@@ -46,7 +47,7 @@ class _Conversations(MapStage):
         return Plan((), tasks, tuple(Field(name, "bytes") for name in FEATURES))
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
-        rows = [_features(*example) for example in task.payload]
+        rows = [example_features(*example) for example in task.payload]
         with output.shard(task.name) as stream:
             stream.write(encode(pl.DataFrame(rows, schema=dict.fromkeys(FEATURES, pl.String)), self.config.format))
             stream.records = len(rows)
@@ -62,9 +63,7 @@ def write_conversations(folder: Path, splits: Mapping[str, Sequence[Sequence[Exa
 def made_examples(threads: int, seed: int = 0, words: Sequence[str] = ()) -> list[Example]:
     """Examples of threads of two to six turns with replies to random turns, as the conversations stage would make them."""
     random_numbers = random.Random(seed)
-    lexicon = words or [
-        a + b for a in ["ka", "lo", "mi", "su", "te", "vorn", "gel"] for b in ["ra", "nim", "dol", "set", "bik", "ush"]
-    ]
+    lexicon = words or [a + b for a in _BEGINNINGS for b in _ENDINGS]
     examples = []
     for thread in range(threads):
         paths: list[list[str]] = [[_sentence(random_numbers, lexicon)]]
@@ -87,7 +86,8 @@ def _sentence(random_numbers: random.Random, lexicon: Sequence[str]) -> str:
     return " ".join(random_numbers.choices(lexicon, k=random_numbers.randint(1, 30)))
 
 
-def _features(thread: str, turns: Sequence[str]) -> dict[str, Any]:
+def example_features(thread: str, turns: Sequence[str]) -> dict[str, Any]:
+    """An example as a conversations dataset holds it."""
     *extra, context, response = turns
     features: dict[str, Any] = {"thread_id": thread, "context": context, "response": response}
     for depth, text in enumerate(reversed(extra)):

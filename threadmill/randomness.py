@@ -20,6 +20,7 @@ _TO_UNIT = 2.0**-53
 @njit(nogil=True, cache=True)
 def mix(value):
     """SplitMix64's finaliser: a bijection of uint64 in which every input bit reaches every output bit."""
+    value = np.uint64(value)  # from Python a uint64 comes as an int, which numba may take for an int64
     value = (value ^ (value >> np.uint64(30))) * _MIX_1
     value = (value ^ (value >> np.uint64(27))) * _MIX_2
     return value ^ (value >> np.uint64(31))
@@ -27,8 +28,8 @@ def mix(value):
 
 @njit(nogil=True, cache=True)
 def combine(key, part):
-    """The uint64 key of the ``part``-th stream below ``key``."""
-    return mix((key ^ mix(np.uint64(part) + _GAMMA)) + _GAMMA)
+    """The uint64 key of the ``part``-th stream below ``key``; ``part`` is 0 or more."""
+    return mix((np.uint64(key) ^ mix(np.uint64(part) + _GAMMA)) + _GAMMA)
 
 
 @njit(nogil=True, cache=True)

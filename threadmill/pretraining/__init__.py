@@ -1,0 +1,1 @@
+"""Pretraining: text and conversations to model-ready instances, by objective."""
