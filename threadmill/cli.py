@@ -2,19 +2,28 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from threadmill import __version__
 from threadmill.commands import datasets, reddit
-from threadmill.errors import ThreadmillError
+from threadmill.errors import ConfigError, ThreadmillError
 
 _AREAS = (reddit, datasets)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Wrong arguments are one line too, as all errors are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see `{self.prog} --help`")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="threadmill",
         description="From raw text to trained language models: every stage from the shell.",
         epilog="`threadmill COMMAND --help` shows an example of each.",
@@ -34,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         level = logging.WARNING if arguments.quiet else logging.INFO
         logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
         status: int = arguments.run(arguments)
+        sys.stdout.flush()
         return status
+    except BrokenPipeError:  # who reads has seen enough, as `threadmill show DATASET | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ThreadmillError as error:
         return _complain(str(error))
     except OSError as error:

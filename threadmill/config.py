@@ -1,5 +1,6 @@
 """Settings of a stage, declared once: their default, meaning and limits serve the shell, the trigger form and the checks."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from threadmill.errors import ConfigError
 
 _KEY = "threadmill"
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,10 @@ class Setting:
     choices: tuple[str, ...] = ()
 
     def check(self, value: Any) -> None:
-        """Raises ConfigError where ``value`` is outside the limits."""
+        """Raises ConfigError where ``value`` is of another type or outside the limits."""
+        kind = type(self.default)
+        if kind in _TYPE_NAMES and not _is_a(value, kind):
+            raise ConfigError(f"{self.name} is {value!r}; it must be {_TYPE_NAMES[kind]}")
         if self.choices and value not in self.choices:
             raise ConfigError(f"{self.name} is {value!r}; use one of {', '.join(self.choices)}")
         low = self.minimum is not None and value < self.minimum
@@ -40,6 +45,14 @@ class Setting:
         if self.maximum is None:
             return f"{self.minimum:g} or more"
         return f"at most {self.maximum:g}" if self.minimum is None else f"from {self.minimum:g} to {self.maximum:g}"
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    if kind is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, kind)
 
 
 def setting(
@@ -65,9 +78,16 @@ def settings_of(config: Any) -> list[Setting]:
 
 
 def check_settings(config: Any) -> None:
-    """Raises ConfigError for the first setting outside its limits; for ``__post_init__``."""
-    for entry in settings_of(config):
-        entry.check(getattr(config, entry.name))
+    """Checks a config of a frozen dataclass, for its ``__post_init__``; 1 becomes 1.0 where a float is wanted: one digest.
+
+    Raises:
+        ConfigError: for the first setting of another type or outside its limits.
+    """
+    for entry in settings_of(type(config)):
+        value = getattr(config, entry.name)
+        entry.check(value)
+        if isinstance(entry.default, float):
+            object.__setattr__(config, entry.name, float(value))
 
 
 def pick_settings(config: Any, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import re
 
 from threadmill.errors import ConfigError
 
-_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 def check_month(month: str) -> str:
@@ -13,13 +13,17 @@ def check_month(month: str) -> str:
     Raises:
         ConfigError: it is not YYYY-MM.
     """
-    if not _MONTH.match(month):
+    if not _MONTH.fullmatch(month):
         raise ConfigError(f"month is {month!r}; write it as YYYY-MM, such as 2006-01")
     return month
 
 
 def add_months(month: str, count: int) -> str:
-    """The month ``count`` months after (or before, where negative) ``month``."""
+    """The month ``count`` months after (or before, where negative) ``month``.
+
+    Raises:
+        ConfigError: ``month`` is not YYYY-MM, or the result is not.
+    """
     year, number = (int(part) for part in check_month(month).split("-"))
     months = year * 12 + number - 1 + count
-    return f"{months // 12:04d}-{months % 12 + 1:02d}"
+    return check_month(f"{months // 12:04d}-{months % 12 + 1:02d}")

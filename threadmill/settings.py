@@ -17,7 +17,7 @@ def _default_root() -> str:
 class Settings(BaseSettings):
     """What differs between deployments and never changes the bytes of a dataset."""
 
-    model_config = SettingsConfigDict(env_prefix="THREADMILL_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="THREADMILL_", env_ignore_empty=True, extra="ignore")
 
     platform: Literal["local"] = Field("local", description="Where the stages run")
     root: str = Field(default_factory=_default_root, description="The folder of all datasets")

@@ -20,6 +20,7 @@ def add_command(parsers: Parsers, name: str, help: str, example: str, run: Run) 
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="print errors and results only")
     parser.set_defaults(run=run)
     return parser
 

@@ -54,9 +54,9 @@ class ThreadsConfig:
     prefer_original: bool = setting(True, "Of duplicates, one with its text beats one whose text was removed; else the last wins")
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if self.month:
             check_month(self.month)
-        check_settings(self)
         total = sum(self.fraction(split) for split in SPLITS)
         if total != 1:
             parts = " + ".join(f"{split} {float(self.fraction(split)):g}" for split in SPLITS)

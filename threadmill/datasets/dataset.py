@@ -44,7 +44,7 @@ def split_of(shard: FileEntry) -> str:
 
 
 def verify(uri: str) -> list[str]:
-    """What is wrong with the files of the dataset at ``uri``: one line for each that is missing or differs.
+    """What is wrong with the files of the dataset at ``uri``: one line for each that is missing, differs or does not belong.
 
     Raises:
         InputError: no dataset there.
@@ -52,7 +52,11 @@ def verify(uri: str) -> list[str]:
     """
     dataset = Dataset.open(uri)
     entries = [*dataset.manifest.shards, *dataset.manifest.dead_letters]
-    return [problem for entry in entries if (problem := _difference(dataset.path(entry), entry))]
+    problems = [problem for entry in entries if (problem := _difference(dataset.path(entry), entry))]
+    listed = {entry.name for entry in entries}
+    # Readers find shards by pattern, so one more would be read along.
+    strays = [name for name in storage.list_names(uri) if ShardName.parse(name) and name not in listed]
+    return problems + [f"{name}: not in the manifest" for name in strays]
 
 
 def _difference(path: str, entry: FileEntry) -> str:

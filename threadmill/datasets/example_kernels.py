@@ -178,18 +178,18 @@ def frame_bounds(buffer, count):
 
 @njit(nogil=True, cache=True)
 def _take_header(buffer, position, end):
-    """(tag, start of the content, end of the content) of the length-delimited field at ``position``."""
+    """(tag, start of the content, end of the content) of the length-delimited field at ``position``; ``end`` is never passed."""
     tag = buffer[position]
     position += 1
     length, shift = np.int64(0), 0
-    while position < end:
+    while position < end and shift < 63:
         byte = np.int64(buffer[position])
         position += 1
         length |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
             break
-    return tag, position, min(position + length, end)
+    return tag, position, end if length > end - position else position + length
 
 
 @njit(nogil=True, cache=True)
@@ -237,3 +237,11 @@ def locate_bytes_features(buffer, bounds, keys, key_offsets):
             _, value, value_end = _take_header(buffer, key_end, entry_end)
             starts[key, row], lengths[key, row] = _find_value(buffer, value, value_end)
     return starts, lengths
+
+
+@njit(nogil=True, cache=True)
+def copy_slices(buffer, starts, offsets, output):
+    """Fills ``output[offsets[i]:offsets[i + 1]]`` with what lies at ``starts[i]`` in ``buffer``."""
+    for index in range(len(starts)):
+        length = offsets[index + 1] - offsets[index]
+        output[offsets[index] : offsets[index + 1]] = buffer[starts[index] : starts[index] + length]

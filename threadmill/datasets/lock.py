@@ -3,10 +3,10 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from threadmill.datasets import storage
-from threadmill.errors import DatasetLockedError
+from threadmill.errors import ConfigError, DatasetLockedError
 
 LOCK_NAME = ".lock"
 
@@ -19,15 +19,19 @@ def writer_lock(uri: str) -> Iterator[None]:
     must be started by exec (not a bare fork), or they would hold the lock on.
 
     Raises:
+        ConfigError: the dataset is not local.
         DatasetLockedError: another process holds it.
     """
+    if not storage.is_local(uri):
+        raise ConfigError(f"{uri} is not on this machine, where datasets are written; name a local folder")
     path = os.path.join(storage.local_path(uri), LOCK_NAME)
     descriptor = _acquire(path, uri)
     try:
         yield
     finally:
         # Unlinked while still held: who opened it meanwhile notices that the name is gone, and opens anew.
-        os.unlink(path)
+        with suppress(FileNotFoundError):  # who removed the folder meanwhile removed the lock too
+            os.unlink(path)
         os.close(descriptor)
 
 

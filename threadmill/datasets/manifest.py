@@ -148,9 +148,10 @@ def find_manifest(uri: str) -> Manifest | None:
     try:
         value = orjson.loads(content)
         manifest = Manifest.from_json(value)
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        fits = value["digest"] == manifest.digest
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{path} is not a manifest ({error!r}); {remedy}") from error
-    if value["digest"] != manifest.digest:
+    if not fits:
         raise IntegrityError(f"{path} was changed after it was written (its digest does not fit); {remedy}")
     return manifest
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-_PATTERN = re.compile(r"^(?P<split>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.(?P<suffix>[a-z0-9.]+)$")
+_PATTERN = re.compile(r"(?P<split>.+)-(?P<index>[0-9]{5})-of-(?P<count>[0-9]{5})\.(?P<suffix>[a-z0-9.]+)")
 MAX_SHARDS = 99_999
 
 
@@ -26,7 +26,7 @@ class ShardName:
     @classmethod
     def parse(cls, name: str) -> "ShardName | None":
         """The parts of a shard's file name, or None where the name is not a shard's."""
-        match = _PATTERN.match(name)
+        match = _PATTERN.fullmatch(name)
         if match is None or not int(match["index"]) < int(match["count"]):
             return None
         return cls(match["split"], int(match["index"]), int(match["count"]), match["suffix"])

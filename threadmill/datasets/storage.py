@@ -26,8 +26,8 @@ def local_path(uri: str) -> str:
 
 
 def join(uri: str, *names: str) -> str:
-    """``uri`` with ``names`` below it."""
-    return "/".join([uri.rstrip("/") or "/", *names])
+    """``uri`` with ``names`` below it; "" is the working directory."""
+    return "/".join([uri.rstrip("/"), *names] if uri else names)
 
 
 def name_of(uri: str) -> str:
@@ -91,10 +91,16 @@ def list_names(uri: str) -> list[str]:
     return sorted(name_of(entry) for entry in filesystem.ls(path, detail=False))
 
 
-def make_directory(uri: str) -> None:
-    """Makes the folder and its parents (object stores need none)."""
-    if is_local(uri):
-        os.makedirs(local_path(uri), exist_ok=True)
+def make_directory(uri: str) -> list[str]:
+    """Makes the folder and its parents (object stores need none). Returns those that were not there, the deepest first."""
+    if not is_local(uri):
+        return []
+    made, folder = [], os.path.abspath(local_path(uri))
+    while not os.path.exists(folder):
+        made.append(folder)
+        folder = os.path.dirname(folder)
+    os.makedirs(local_path(uri), exist_ok=True)
+    return made
 
 
 def rename(uri: str, new_uri: str) -> None:
@@ -126,9 +132,13 @@ def remove_empty_directory(uri: str) -> None:
 
 
 def remove_tree(uri: str) -> None:
-    """Removes a folder and all below it; none is no error."""
+    """Removes a folder and all below it, or a file; none is no error."""
     if is_local(uri):
-        shutil.rmtree(local_path(uri), ignore_errors=True)
+        path = local_path(uri)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            remove(uri)
         return
     filesystem, path = _filesystem(uri)
     if filesystem.exists(path):

@@ -18,6 +18,7 @@ from threadmill.datasets.example_kernels import (
     BYTES,
     FLOAT,
     INT64,
+    copy_slices,
     count_frames,
     frame_bounds,
     locate_bytes_features,
@@ -36,13 +37,14 @@ def encode_examples(table: pa.Table) -> Buffer:
 
     Args:
         table: columns of string or binary (bytes_list of one value; null leaves the feature out), or of list or
-            fixed-size list of int32/int64 (int64_list) or float32 (float_list), packed.
+            fixed-size list of integers (int64_list) or float32 (float_list), packed.
 
     Returns:
         uint8[n]: the content of a TFRecord file with ``table.num_rows`` records.
 
     Raises:
         TypeError: a column of another type.
+        ValueError: a list with null among its values, which a feature cannot hold.
     """
     names = sorted(table.column_names, key=str.encode)
     columns = [_Column(table[name]) for name in names]
@@ -86,21 +88,26 @@ class _Column:
         self._rebase(values, offsets)
 
     def _from_list(self, array: pa.Array) -> None:
-        self._take_values(array.values)
+        self._take_values(array)
         self._rebase(self.values, np.asarray(array.offsets).astype(np.int64))
 
     def _from_fixed(self, array: pa.Array) -> None:
         width = array.type.list_size
-        self._take_values(array.values)
+        self._take_values(array)
         self._rebase(self.values, (np.arange(len(array) + 1, dtype=np.int64) + array.offset) * width)
 
-    def _take_values(self, values: pa.Array) -> None:
-        if pa.types.is_integer(values.type):
+    def _take_values(self, array: pa.Array) -> None:
+        values = array.values
+        if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type):
             self.kind, dtype = INT64, np.int64
         elif pa.types.is_float32(values.type):
             self.kind, dtype = FLOAT, np.float32  # type: ignore[assignment]
         else:
             raise TypeError(f"a list of {values.type} has no tf.train.Feature; use int32, int64 or float32")
+        if values.null_count:  # harmless below a list that is null itself
+            if array.flatten().null_count:
+                raise ValueError("a list holds null, which a tf.train.Feature cannot; fill it or leave it out")
+            values = values.fill_null(0)
         self.values: npt.NDArray[Any] = np.asarray(values).astype(dtype, copy=False)
 
     def _rebase(self, values: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> None:
@@ -180,10 +187,11 @@ def _gather(buffer: Buffer, starts: npt.NDArray[np.int64], lengths: npt.NDArray[
     kept = np.where(valid, lengths, 0)
     offsets = np.zeros(len(kept) + 1, np.int64)
     np.cumsum(kept, out=offsets[1:])
-    positions = np.arange(offsets[-1], dtype=np.int64) + np.repeat(starts - offsets[:-1], kept)
+    content = np.empty(int(offsets[-1]), np.uint8)
+    copy_slices(buffer, starts, offsets, content)
     mask = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
-    data = pa.py_buffer(buffer[positions])
-    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(kept), [mask, pa.py_buffer(offsets), data])
+    buffers = [mask, pa.py_buffer(offsets), pa.py_buffer(content)]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(kept), buffers)
 
 
 def parse_example(record: bytes) -> dict[str, list[Any]]:
@@ -193,10 +201,13 @@ def parse_example(record: bytes) -> dict[str, list[Any]]:
         IntegrityError: the bytes are no tf.train.Example.
     """
     features: dict[str, list[Any]] = {}
-    for _, field in _fields(record):
-        for _, entry in _fields(field):
-            pair = dict(_fields(entry))
-            features[bytes(pair.get(1, b"")).decode()] = _feature_values(pair.get(2, b""))
+    try:
+        for _, field in _fields(record):
+            for _, entry in _fields(field):
+                pair = dict(_fields(entry))
+                features[bytes(pair.get(1, b"")).decode()] = _feature_values(pair.get(2, b""))
+    except (IndexError, ValueError) as error:  # cut in a number; a name that is not UTF-8, half a float
+        raise IntegrityError(f"the bytes are no tf.train.Example ({error}); the record is of another format") from error
     return features
 
 
@@ -233,13 +244,12 @@ def _varint(content: Any, position: int) -> tuple[int, int]:
 def _fields(content: Any) -> Iterator[tuple[int, Any]]:
     """The length-delimited fields (number, bytes) of a protobuf message."""
     view, position = memoryview(content), 0
-    try:
-        while position < len(view):
-            tag, position = _varint(view, position)
-            if tag & 7 != 2:
-                raise IntegrityError(f"wire type {tag & 7} in a tf.train.Example; the record is of another format")
-            length, position = _varint(view, position)
-            yield tag >> 3, view[position : position + length]
-            position += length
-    except IndexError as error:
-        raise IntegrityError("a tf.train.Example ends in the middle of a field; the record is of another format") from error
+    while position < len(view):
+        tag, position = _varint(view, position)
+        if tag & 7 != 2:
+            raise ValueError(f"wire type {tag & 7} at byte {position}")
+        length, position = _varint(view, position)
+        if length > len(view) - position:
+            raise ValueError(f"a field of {length} bytes where {len(view) - position} are left")
+        yield tag >> 3, view[position : position + length]
+        position += length

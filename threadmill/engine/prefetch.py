@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -45,6 +45,9 @@ def _produce(items: Iterable[Any], ready: "queue.Queue[Any]", stopped: threading
         ready.put(_END)
     except BaseException as error:
         ready.put(_Failure(error))
+    finally:
+        if isinstance(items, Generator):  # so that what it holds is let go now, and here
+            items.close()
 
 
 def _drain(ready: "queue.Queue[Any]") -> None:

@@ -1,31 +1,21 @@
 """Runs a stage to a finished dataset: skips what is done, leaves no manifest unless all is in place."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
-
-import orjson
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
-from threadmill.datasets.digest import canonical_json, config_json, json_digest
+from threadmill.datasets.digest import config_json, json_digest
 from threadmill.datasets.lock import writer_lock
-from threadmill.datasets.manifest import (
-    MANIFEST_NAME,
-    FileEntry,
-    Manifest,
-    find_manifest,
-    write_manifest,
-)
+from threadmill.datasets.manifest import MANIFEST_NAME, Manifest, find_manifest, write_manifest
 from threadmill.engine.local import available_workers, run_tasks
 from threadmill.engine.progress import Progress
+from threadmill.engine.receipts import are_whole, collect_receipts, mark_unfinished, tidy, write_receipt
 from threadmill.engine.stage import MapStage, Plan, Stage, StreamStage, Task, TaskResult
 from threadmill.errors import InputError, IntegrityError
 
 log = logging.getLogger(__name__)
-
-RECEIPTS = ".receipts"
 
 
 def run_stage(stage: Stage, uri: str, *, name: str | None = None, workers: int | None = None) -> Manifest:
@@ -42,11 +32,12 @@ def run_stage(stage: Stage, uri: str, *, name: str | None = None, workers: int |
         DatasetLockedError: another process is writing it.
         ThreadmillError: the stage could not finish; there is no manifest then.
     """
-    storage.make_directory(uri)
+    made = storage.make_directory(uri)
     try:
         return _run_locked(stage, uri, name, workers)
     finally:
-        storage.remove_empty_directory(uri)  # where it failed before it wrote anything
+        for folder in made or [uri]:
+            storage.remove_empty_directory(folder)  # where it failed before it wrote anything
 
 
 def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None) -> Manifest:
@@ -54,35 +45,43 @@ def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None) -
         plan = stage.plan()
         if not plan.tasks:
             raise InputError(f"{stage.name}: nothing to do, its inputs hold no records; name other inputs")
-        existing = _existing(stage, plan, uri)
-        if existing is not None:
-            log.info("%s: %s is up to date", stage.name, uri)
-            return existing
-        return _run(stage, plan, uri, name or storage.name_of(uri), workers or available_workers())
+        try:
+            existing = _existing(stage, plan, uri)
+            if existing is not None:
+                log.info("%s: %s is up to date", stage.name, uri)
+                return existing
+            return _run(stage, plan, uri, name or storage.name_of(uri), workers or available_workers())
+        finally:
+            tidy(uri)
 
 
 def _run(stage: Stage, plan: Plan, uri: str, name: str, workers: int) -> Manifest:
     key = _run_key(stage, plan)
-    done = _collect_receipts(uri, key)
+    done = collect_receipts(uri, key)
+    mark_unfinished(uri)
     pending = [task for task in plan.tasks if task.name not in done]
     if done:
         log.info("%s: %d of %d tasks were done before", stage.name, len(done), len(plan.tasks))
-    with Progress(stage.name, stage.unit, len(pending)) as progress:
-        for result in _results(stage, pending, uri, workers):
-            _write_receipt(uri, key, result)
+    with (
+        closing(_results(stage, pending, uri, workers)) as results,  # no worker writes on when the lock is given up
+        Progress(stage.name, stage.unit, len(pending)) as progress,
+    ):
+        for result in results:
+            write_receipt(uri, key, result)
             done[result.name] = result
             progress.advance(result.counters.read)
     return _finish(stage, plan, uri, name, [done[task.name] for task in plan.tasks])
 
 
-def _results(stage: Stage, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
+def _results(stage: Stage, tasks: Sequence[Task], uri: str, workers: int) -> Generator[TaskResult, None, None]:
     if not tasks:
-        return iter(())
+        return
     if isinstance(stage, MapStage):
-        return run_tasks(stage, tasks, uri, workers)
-    if isinstance(stage, StreamStage):
-        return stage.stream(tasks, uri, workers)
-    raise TypeError(f"{type(stage).__name__} is neither a MapStage nor a StreamStage")
+        yield from run_tasks(stage, tasks, uri, workers)
+    elif isinstance(stage, StreamStage):
+        yield from stage.stream(tasks, uri, workers)
+    else:
+        raise TypeError(f"{type(stage).__name__} is neither a MapStage nor a StreamStage")
 
 
 def _finish(stage: Stage, plan: Plan, uri: str, name: str, results: Sequence[TaskResult]) -> Manifest:
@@ -105,7 +104,6 @@ def _finish(stage: Stage, plan: Plan, uri: str, name: str, results: Sequence[Tas
         partial=plan.partial,
     )
     write_manifest(uri, manifest)
-    storage.remove_tree(storage.join(uri, RECEIPTS))
     log.info("%s: %s", stage.name, _funnel_line(counters, stage.unit))
     return manifest
 
@@ -123,75 +121,30 @@ def _run_key(stage: Stage, plan: Plan) -> str:
 
 
 def _existing(stage: Stage, plan: Plan, uri: str) -> Manifest | None:
-    """The manifest at ``uri`` if it is what this run would write; otherwise clears what is there."""
+    """The manifest at ``uri`` if it is what this run would write; otherwise makes the dataset there an unfinished one."""
+    manifest = None
     try:
         manifest = find_manifest(uri)
     except IntegrityError as error:
         log.warning("%s; writing the dataset again", error)
-        storage.remove(storage.join(uri, MANIFEST_NAME))
-        return None
-    if manifest is None:
-        return None
-    files = [*manifest.shards, *manifest.dead_letters]
-    same_made = (manifest.stage, manifest.version, manifest.config_digest) == (
-        stage.name,
-        stage.version,
-        json_digest(config_json(stage.config)),
-    )
-    same_inputs = [(entry.name, entry.digest) for entry in manifest.inputs] == [
-        (entry.name, entry.digest) for entry in plan.inputs
-    ]
-    whole = all(storage.size(storage.join(uri, file.name)) == file.bytes for file in files)
-    if same_made and same_inputs and whole and manifest.partial == plan.partial:
-        return manifest
-    reason = "inputs changed" if not same_inputs else "settings changed" if not same_made else "files are missing or cut"
-    log.warning("%s: replacing the dataset at %s (%s)", stage.name, uri, reason)
-    storage.remove(storage.join(uri, MANIFEST_NAME))  # first, so that no half of it is taken for a dataset
-    _remove_files(uri, files)
+    else:
+        reason = _difference(manifest, stage, plan, uri) if manifest else ""
+        if not reason:
+            return manifest
+        log.warning("%s: replacing the dataset at %s (%s)", stage.name, uri, reason)
+    mark_unfinished(uri)
+    storage.remove(storage.join(uri, MANIFEST_NAME))  # before any shard, so that no half of it is taken for a dataset
+    for file in (*manifest.shards, *manifest.dead_letters) if manifest else ():
+        storage.remove(storage.join(uri, file.name))
     return None
 
 
-def _remove_files(uri: str, files: Sequence[FileEntry]) -> None:
-    for file in files:
-        storage.remove(storage.join(uri, file.name))
-
-
-def _write_receipt(uri: str, key: str, result: TaskResult) -> None:
-    folder = storage.join(uri, RECEIPTS)
-    storage.make_directory(folder)
-    value = {**asdict(result), "counters": result.counters.to_json(), "key": key}
-    storage.write_bytes(storage.join(folder, f"{result.name}.json"), canonical_json(value))
-
-
-def _collect_receipts(uri: str, key: str) -> dict[str, TaskResult]:
-    """Results of tasks that an earlier, unfinished run of the same key had done; removes what other runs left."""
-    for name in storage.list_names(uri):
-        if name.startswith(storage.TEMPORARY_PREFIX):
-            storage.remove(storage.join(uri, name))
-    done: dict[str, TaskResult] = {}
-    folder = storage.join(uri, RECEIPTS)
-    for name in storage.list_names(folder):
-        path = storage.join(folder, name)
-        if name.startswith(storage.TEMPORARY_PREFIX):
-            storage.remove(path)
-            continue
-        receipt = orjson.loads(storage.read_bytes(path))
-        result = _result_from_json(receipt)
-        files = [*result.shards, *result.dead_letters]
-        whole = all(storage.size(storage.join(uri, file.name)) == file.bytes for file in files)
-        if receipt["key"] == key and whole:
-            done[result.name] = result
-        else:
-            _remove_files(uri, files)
-            storage.remove(path)
-    return done
-
-
-def _result_from_json(value: dict[str, Any]) -> TaskResult:
-    return TaskResult(
-        name=value["name"],
-        shards=tuple(FileEntry(**entry) for entry in value["shards"]),
-        counters=Counters.from_json(value["counters"]),
-        dead_letters=tuple(FileEntry(**entry) for entry in value["dead_letters"]),
-        statistics=value["statistics"],
-    )
+def _difference(manifest: Manifest, stage: Stage, plan: Plan, uri: str) -> str:
+    """Why the dataset at ``uri`` is not what this run would write; empty where it is."""
+    inputs = [[(entry.name, entry.digest) for entry in entries] for entries in (manifest.inputs, plan.inputs)]
+    if inputs[0] != inputs[1] or manifest.partial != plan.partial:
+        return "inputs changed"
+    made = (manifest.stage, manifest.version, manifest.config_digest)
+    if made != (stage.name, stage.version, json_digest(config_json(stage.config))):
+        return "settings changed"
+    return "" if are_whole(uri, (*manifest.shards, *manifest.dead_letters)) else "files are missing or cut"

@@ -116,6 +116,11 @@ class NumberedShards:
             storage.rename(self._temporary(index), storage.join(self._uri, name))
             yield stream.entry(name)
 
+    def discard(self) -> None:
+        """Removes the shards that have no name yet."""
+        for index in range(len(self._streams)):
+            storage.remove(self._temporary(index))
+
     def _temporary(self, index: int) -> str:
         return storage.join(self._uri, f"{storage.TEMPORARY_PREFIX}{self._split}-{index:05d}")
 
@@ -140,8 +145,11 @@ class TaskOutput:
     def numbered_shards(self, split: str, suffix: str) -> Iterator["NumberedShards"]:
         """Shards of a split whose count is known only at the end, when all get their names at once."""
         shards = NumberedShards(self.uri, split)
-        yield shards
-        self._shards.extend(shards.publish(suffix))
+        try:
+            yield shards
+            self._shards.extend(shards.publish(suffix))
+        finally:
+            shards.discard()
 
     @contextmanager
     def dead_letters(self, name: str) -> Iterator[ShardStream]:

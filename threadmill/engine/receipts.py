@@ -1,0 +1,91 @@
+"""What an unfinished run keeps beside its shards, so that the next one can go on from there: a receipt a finished task."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from threadmill.datasets import storage
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.digest import canonical_json
+from threadmill.datasets.manifest import MANIFEST_NAME, FileEntry
+from threadmill.datasets.shards import ShardName
+from threadmill.engine.stage import TaskResult
+
+RECEIPTS = ".receipts"
+
+
+def mark_unfinished(uri: str) -> None:
+    """Notes that the folder's shards are of a run that has not ended: the next may remove those without a receipt.
+
+    To be called before the first shard is written or a manifest removed.
+    """
+    storage.make_directory(storage.join(uri, RECEIPTS))
+
+
+def write_receipt(uri: str, key: str, result: TaskResult) -> None:
+    """Notes that a task of the run ``key`` is done and its files are in place."""
+    value = {**asdict(result), "counters": result.counters.to_json(), "key": key}
+    storage.write_bytes(storage.join(uri, RECEIPTS, f"{result.name}.json"), canonical_json(value))
+
+
+def collect_receipts(uri: str, key: str) -> dict[str, TaskResult]:
+    """Results, by task, of an earlier, unfinished run of the same key; removes what else unfinished runs left."""
+    _remove_temporaries(uri)
+    folder = storage.join(uri, RECEIPTS)
+    if not storage.is_directory(folder):
+        return {}
+    done: dict[str, TaskResult] = {}
+    for name in storage.list_names(folder):
+        path = storage.join(folder, name)
+        result = _read_receipt(path, key)
+        if result is not None and are_whole(uri, result.shards) and are_whole(uri, result.dead_letters):
+            done[result.name] = result
+        else:
+            storage.remove(path)
+    kept = {file.name for result in done.values() for file in (*result.shards, *result.dead_letters)}
+    for name in storage.list_names(uri):
+        if ShardName.parse(name) and name not in kept:
+            storage.remove(storage.join(uri, name))
+    return done
+
+
+def are_whole(uri: str, files: Sequence[FileEntry]) -> bool:
+    """True if each file is there with the size it should have."""
+    return all(storage.size(storage.join(uri, file.name)) == file.bytes for file in files)
+
+
+def tidy(uri: str) -> None:
+    """Removes what a run need not leave: temporary files, and receipts once there is a manifest."""
+    _remove_temporaries(uri)
+    folder = storage.join(uri, RECEIPTS)
+    if storage.exists(storage.join(uri, MANIFEST_NAME)):
+        storage.remove_tree(folder)
+    else:
+        storage.remove_empty_directory(folder)
+
+
+def _remove_temporaries(uri: str) -> None:
+    for name in storage.list_names(uri):
+        if name.startswith(storage.TEMPORARY_PREFIX):
+            storage.remove_tree(storage.join(uri, name))  # the warehouse's is a folder
+
+
+def _read_receipt(path: str, key: str) -> TaskResult | None:
+    """The result that a receipt notes, or None where it is of another run, of another Threadmill, or no receipt."""
+    try:
+        receipt = orjson.loads(storage.read_bytes(path))
+        return _from_json(receipt) if receipt["key"] == key else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _from_json(value: dict[str, Any]) -> TaskResult:
+    return TaskResult(
+        name=value["name"],
+        shards=tuple(FileEntry(**entry) for entry in value["shards"]),
+        counters=Counters.from_json(value["counters"]),
+        dead_letters=tuple(FileEntry(**entry) for entry in value["dead_letters"]),
+        statistics=value["statistics"],
+    )
