@@ -143,12 +143,12 @@ def test_conversations_without_any_pair_of_turns_are_refused_and_leave_no_datase
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [
-        ({"max_seq_length": 4}, "set 5 or more"),
-        ({"max_seq_length": 16, "max_predictions_per_seq": 17}, "not between 1 and max_seq_length 16"),
-        ({"max_predictions_per_seq": 0}, "not between 1"),
+        ({"max_seq_length": 4}, "must be 5 or more"),
+        ({"max_seq_length": 16, "max_predictions_per_seq": 17}, "more than max_seq_length 16"),
+        ({"max_predictions_per_seq": 0}, "must be 1 or more"),
         ({"masked_lm_prob": 0}, "0.15 is usual"),
-        ({"short_seq_prob": 1.5}, "0.1 is usual"),
-        ({"dupe_factor": 0}, "set 1 or more"),
+        ({"short_seq_prob": 1.5}, "must be from 0 to 1"),
+        ({"dupe_factor": 0}, "must be 1 or more"),
     ],
 )
 def test_settings_of_no_use_are_refused_with_the_remedy(settings, remedy):

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from threadmill.config import setting
+from threadmill.config import check_settings, setting
 from threadmill.errors import ConfigError
 
-_FRAME = 3  # [CLS], [SEP], [SEP]
+_SHORTEST = 5  # [CLS], a token, [SEP], a token, [SEP]
 
 
 @dataclass(frozen=True)
 class BertConfig:
     """BERT's masked LM and next-sentence prediction, named as in google-research/bert's create_pretraining_data."""
 
-    max_seq_length: int = setting(128, "Tokens of an instance, with [CLS] and both [SEP]", minimum=5)
+    max_seq_length: int = setting(128, "Tokens of an instance, with [CLS] and both [SEP]", minimum=_SHORTEST)
     max_predictions_per_seq: int = setting(20, "Masked tokens of an instance at most", minimum=1)
     masked_lm_prob: float = setting(0.15, "Share of an instance's tokens that are masked", minimum=0, maximum=1)
     short_seq_prob: float = setting(
@@ -26,19 +26,11 @@ class BertConfig:
     objective: str = field(default="bert", init=False)
 
     def __post_init__(self) -> None:
-        smallest = _FRAME + 2
-        if self.max_seq_length < smallest:
+        check_settings(self)
+        if self.max_predictions_per_seq > self.max_seq_length:
             raise ConfigError(
-                f"max_seq_length {self.max_seq_length} has no room for two sentences; set {smallest} or more (128 is usual)"
+                f"max_predictions_per_seq is {self.max_predictions_per_seq}, more than max_seq_length {self.max_seq_length}; "
+                "about max_seq_length x masked_lm_prob is usual (20 for 128)"
             )
-        if not 1 <= self.max_predictions_per_seq <= self.max_seq_length:
-            raise ConfigError(
-                f"max_predictions_per_seq {self.max_predictions_per_seq} is not between 1 and max_seq_length "
-                f"{self.max_seq_length}; about max_seq_length x masked_lm_prob is usual (20 for 128)"
-            )
-        if not 0 < self.masked_lm_prob <= 1:
-            raise ConfigError(f"masked_lm_prob {self.masked_lm_prob} is not above 0 and up to 1; 0.15 is usual")
-        if not 0 <= self.short_seq_prob <= 1:
-            raise ConfigError(f"short_seq_prob {self.short_seq_prob} is not between 0 and 1; 0.1 is usual")
-        if self.dupe_factor < 1:
-            raise ConfigError(f"dupe_factor {self.dupe_factor} makes no records; set 1 or more")
+        if not self.masked_lm_prob:
+            raise ConfigError("masked_lm_prob is 0, so that there is nothing to learn; 0.15 is usual")

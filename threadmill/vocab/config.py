@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from threadmill.errors import ConfigError
+from threadmill.config import check_settings, setting
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -12,39 +12,23 @@ KINDS = {"wordpiece": "threadmill.vocab.wordpiece:train_wordpiece"}
 
 @dataclass(frozen=True)
 class VocabularyConfig:
-    """What a vocabulary depends on besides its corpus.
+    """What a vocabulary depends on besides its corpus."""
 
-    Attributes:
-        kind: the subword algorithm, one of `KINDS`.
-        vocab_size: entries at most, specials included.
-        min_frequency: a pair of subwords that is seen less often is not merged.
-        lowercase: lower-case the text and strip its accents first (BERT's uncased models).
-        limit_alphabet: single characters at most, the most frequent ones; words with others become [UNK].
-        sample_lines: lines to train on at most, drawn at random from all shards.
-        held_out_lines: lines at most on which the rate of [UNK] is measured; they are not trained on.
-        seed: of the sample.
-    """
-
-    kind: str = "wordpiece"
-    vocab_size: int = 8192
-    min_frequency: int = 2
-    lowercase: bool = True
-    limit_alphabet: int = 1000
-    sample_lines: int = 5_000_000
-    held_out_lines: int = 20_000
-    seed: int = 0
+    kind: str = setting("wordpiece", "Subword algorithm", choices=tuple(KINDS))
+    vocab_size: int = setting(8192, "Entries at most, special tokens included", minimum=len(SPECIAL_TOKENS) + 1)
+    min_frequency: int = setting(2, "A pair of subwords seen less often is not merged", minimum=1)
+    lowercase: bool = setting(True, "Lower-case the text and strip its accents first, as BERT's uncased models do")
+    limit_alphabet: int = setting(
+        1000, "Single characters at most, the most frequent ones; words with others become [UNK]", minimum=1
+    )
+    sample_lines: int = setting(5_000_000, "Lines to train on at most, drawn at random from all shards", minimum=1)
+    held_out_lines: int = setting(
+        20_000, "Lines at most on which the rate of [UNK] is measured; they are not trained on", minimum=1
+    )
+    seed: int = setting(0, "Seed of the sample")
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ConfigError(f"kind {self.kind!r} is no kind of vocabulary; choose one of {', '.join(KINDS)}")
-        if self.vocab_size <= len(SPECIAL_TOKENS):
-            raise ConfigError(
-                f"vocab_size {self.vocab_size} leaves nothing beside the {len(SPECIAL_TOKENS)} special tokens; "
-                "8192 suits a small corpus, 30000 a large one"
-            )
-        for name in ("min_frequency", "limit_alphabet", "sample_lines", "held_out_lines"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; set 1 or more")
+        check_settings(self)
 
 
 @dataclass(frozen=True)
