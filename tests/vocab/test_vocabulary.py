@@ -39,6 +39,18 @@ def test_chunk_by_chunk_gives_the_ids_of_the_whole_line(lines):
     assert encoded(lines) == expected
 
 
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_cutting_lines_into_chunks_is_right_beside_every_character(lowercase):
+    scripts, compatibility, pictures = range(0x3100), range(0xF900, 0x10000), range(0x1F300, 0x1F700)
+    characters = [chr(point) for point in (*scripts, *compatibility, *pictures, 0x20000, 0x2F800, 0xF0000)]
+    lines = ["a" + "-a".join(characters[start : start + 64]) + "." for start in range(0, len(characters), 64)]
+    alphabet = sorted({*"a-.", *VOCABULARY.tokens[5:], *characters[0xA1:0x500], *(f"##{c}" for c in characters[0xA1:0x500])})
+    vocabulary = Vocabulary((*VOCABULARY.tokens[:5], *alphabet), lowercase)
+    whole = bert_tokenizer(vocabulary.tokens, lowercase).encode_batch_fast(lines, add_special_tokens=False)
+    ours = vocabulary.encode(lines)
+    assert [ours[line].tolist() for line in range(len(lines))] == [encoding.ids for encoding in whole]
+
+
 def test_ids_equal_those_of_the_public_bert_tokenizer_on_prose(tmp_path: Path):
     lines = [text for _, turns in made_examples(50, seed=3) for text in turns]
     if REAL_DATA.exists():

@@ -1,5 +1,9 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
-"""Compiled loops that cut text at white space into chunks, number the distinct ones, and put a line's tokens together."""
+"""Compiled loops that cut text into chunks, number the distinct ones, and put a line's tokens together.
+
+A chunk is an ASCII punctuation mark, or what stands between such marks and white space. BERT's text rules never look
+across these (Devlin et al. 2018; google-research/bert, tokenization.py), so that chunks can be tokenised one by one.
+"""
 
 import numpy as np
 from numba import njit
@@ -13,16 +17,35 @@ def _is_space(byte):
 
 
 @njit(nogil=True, cache=True)
+def _is_punctuation(byte):
+    """The ASCII characters that BERT makes tokens of their own: all that are neither letters, digits, space nor control."""
+    return 33 <= byte <= 47 or 58 <= byte <= 64 or 91 <= byte <= 96 or 123 <= byte <= 126
+
+
+@njit(nogil=True, cache=True)
+def _next_chunk(data, position, end):
+    """Bounds of the first chunk in data[position:end], both ``end`` where there is none."""
+    while position < end and _is_space(data[position]):
+        position += 1
+    start = position
+    if position < end and _is_punctuation(data[position]):
+        return start, start + 1
+    while position < end and not _is_space(data[position]) and not _is_punctuation(data[position]):
+        position += 1
+    return start, position
+
+
+@njit(nogil=True, cache=True)
 def count_chunks(data, offsets):
     """int64[n + 1]: where each line's chunks begin, counted over all lines; lines are data[offsets[i]:offsets[i + 1]]."""
     bounds = np.zeros(len(offsets), np.int64)
     for line in range(len(offsets) - 1):
-        count, inside = 0, False
-        for index in range(offsets[line], offsets[line + 1]):
-            space = _is_space(data[index])
-            count += inside and space
-            inside = not space
-        bounds[line + 1] = bounds[line] + count + inside
+        count = 0
+        start, stop = _next_chunk(data, offsets[line], offsets[line + 1])
+        while start < stop:
+            count += 1
+            start, stop = _next_chunk(data, stop, offsets[line + 1])
+        bounds[line + 1] = bounds[line] + count
     return bounds
 
 
@@ -84,28 +107,21 @@ def number_chunks(data, offsets, total):
     table = _grown(data, starts, lengths, 0)
     chunk, distinct = 0, 0
     for line in range(len(offsets) - 1):
-        position, end = offsets[line], offsets[line + 1]
-        while True:
-            while position < end and _is_space(data[position]):
-                position += 1
-            start = position
-            while position < end and not _is_space(data[position]):
-                position += 1
-            if start == position:
-                break
-            slot = _find(
-                data, start, position - start, mix(hash_bytes(np.uint64(0), data, start, position)), table, starts, lengths
-            )
+        start, stop = _next_chunk(data, offsets[line], offsets[line + 1])
+        while start < stop:
+            hashed = mix(hash_bytes(np.uint64(0), data, start, stop))
+            slot = _find(data, start, stop - start, hashed, table, starts, lengths)
             if table[slot] < 0:
                 if distinct == len(starts):
                     starts, lengths = _doubled(starts), _doubled(lengths)
-                starts[distinct], lengths[distinct] = start, position - start
+                starts[distinct], lengths[distinct] = start, stop - start
                 table[slot] = distinct
                 distinct += 1
             numbers[chunk] = table[slot]
             chunk += 1
             if 2 * distinct > len(table):
                 table = _grown(data, starts, lengths, distinct)
+            start, stop = _next_chunk(data, stop, offsets[line + 1])
     return numbers, starts[:distinct].copy(), lengths[:distinct].copy()
 
 

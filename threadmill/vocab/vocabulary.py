@@ -17,7 +17,7 @@ from threadmill.datasets.dataset import Dataset
 from threadmill.errors import InputError, IntegrityError
 from threadmill.vocab.chunks import count_chunks, gather_tokens, number_chunks
 from threadmill.vocab.config import SPECIAL_TOKENS
-from threadmill.vocab.wordpiece import CONTINUATION, bert_tokenizer
+from threadmill.vocab.wordpiece import CONTINUATION, MAX_CHARACTERS_PER_WORD, bert_tokenizer
 
 STAGE = "vocabulary"
 VOCAB_NAME, TOKENIZER_NAME = "vocab.txt", "tokenizer.json"
@@ -98,7 +98,7 @@ class Vocabulary:
     def encode(self, lines: Sequence[str] | pa.Array) -> TokenLines:
         """The ids of each line, with no special token added; a special token's name in the text is text.
 
-        BERT's text rules never look across white space, so each distinct chunk between white space is tokenised once.
+        Each distinct chunk (see `threadmill.vocab.chunks`) is tokenised once.
 
         Args:
             lines: n strings, as a list or an Arrow array; null counts as "".
@@ -120,13 +120,19 @@ class Vocabulary:
         ids, offsets = [np.zeros(0, np.int32)], np.zeros(len(starts) + 1, np.int64)
         for first in range(0, len(starts), _BATCH):
             bounds = zip(starts[first : first + _BATCH].tolist(), ends[first : first + _BATCH].tolist(), strict=True)
-            texts = [str(view[start:end], "utf-8") for start, end in bounds]
+            texts = [_bounded(str(view[start:end], "utf-8")) for start, end in bounds]
             batch = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
             counts = [len(chunk) for chunk in batch]
             offsets[first + 1 : first + 1 + len(batch)] = counts
             ids.append(np.fromiter(chain.from_iterable(batch), np.int32, sum(counts)))
         np.cumsum(offsets, out=offsets)
         return TokenLines(np.concatenate(ids), offsets)
+
+
+def _bounded(chunk: str) -> str:
+    """A word of the same ids: a very long one is [UNK] in any case, and the tokenizer needs 60 bytes for each character."""
+    long = len(chunk) > MAX_CHARACTERS_PER_WORD and chunk.isascii() and chunk.isalnum()
+    return chunk[: MAX_CHARACTERS_PER_WORD + 1] if long else chunk
 
 
 def open_vocabulary(uri: str) -> Dataset:
