@@ -189,6 +189,7 @@ def _object_writer(uri: str) -> Iterator[IO[bytes]]:
     except BaseException:
         if hasattr(stream, "discard"):
             stream.discard()
+        stream.closed = True  # or the garbage collector closes it, which publishes what was written so far
         raise
     stream.close()
 
