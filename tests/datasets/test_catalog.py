@@ -13,16 +13,16 @@ def write(folder: Path) -> None:
     write_manifest(str(folder), Manifest(folder.name, "stage", 1, {}, (), (), (), Counters()))
 
 
-def test_datasets_are_found_at_any_depth_and_not_within_others(tmp_path: Path) -> None:
+def test_datasets_are_found_at_any_depth_and_within_others(tmp_path: Path) -> None:
     for path in ("reddit/2006-01/threads", "reddit/2005-12/threads", "vocabulary"):
         write(tmp_path / path)
     write(tmp_path / "vocabulary" / "inner")
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "a_file").touch()
-    assert find_datasets(str(tmp_path)) == ["reddit/2005-12/threads", "reddit/2006-01/threads", "vocabulary"]
+    assert find_datasets(str(tmp_path)) == ["reddit/2005-12/threads", "reddit/2006-01/threads", "vocabulary", "vocabulary/inner"]
 
 
-def test_a_root_that_is_not_there_or_is_a_dataset_itself_holds_none(tmp_path: Path) -> None:
+def test_a_root_that_is_not_there_or_is_but_a_dataset_itself_holds_none(tmp_path: Path) -> None:
     assert find_datasets(str(tmp_path / "nowhere")) == []
     write(tmp_path / "itself")
     assert find_datasets(str(tmp_path / "itself")) == []

@@ -16,7 +16,7 @@ STATISTICS = ConversationStatistics(
     6, Distribution({9: 2, 127: 4}), Distribution({1: 6}), Distribution({2: 5, 4: 1}), dict(NAMES)
 )
 STEPS = funnel([Manifest("c", "conversations", 1, {}, (), (), (), Counters(10, 6, 6, {"top_level": 4}))])
-CURVE = LossCurve(list(range(1, 1_001)), *[[8 - step / 200 for step in range(1_000)]] * 3)
+CURVES = {"loss": LossCurve(list(range(1, 1_001)), *[[8 - step / 200 for step in range(1_000)]] * 3)}
 
 
 def draw_all() -> dict[str, str]:
@@ -26,7 +26,7 @@ def draw_all() -> dict[str, str]:
         "subreddits": plots.subreddit_plot(NAMES),
         "depth": plots.depth_plot(STATISTICS.turns),
         "splits": plots.split_plot({"train": (5, 2), "test": (1, 1)}),
-        "loss": plots.loss_plot(CURVE, 5.9),
+        "loss": plots.loss_plot(CURVES, 5.9),
     }
 
 
@@ -82,14 +82,14 @@ def test_the_funnel_says_how_many_of_how_many(drawn: dict[str, str]) -> None:
 
 
 def test_the_loss_is_beside_the_unigram_models_if_that_is_known(drawn: dict[str, str]) -> None:
-    assert "unigram model 5.900" in text_of(drawn["loss"])
-    assert not any("unigram" in text for text in text_of(plots.loss_plot(CURVE, None)))
+    assert "unigram model: 5.900" in text_of(drawn["loss"])
+    assert not any("unigram" in text for text in text_of(plots.loss_plot(CURVES, None)))
 
 
-def test_two_million_steps_make_a_small_plot() -> None:
+def test_many_steps_make_a_small_plot() -> None:
     steps = list(range(1, 200_001))
     losses = [5.0] * len(steps)
-    assert len(plots.loss_plot(LossCurve(steps, losses, losses, losses), None)) < 60_000
+    assert len(plots.loss_plot({"loss": LossCurve(steps, losses, losses, losses)}, None)) < 60_000
 
 
 def test_lengths_beyond_all_bins_of_one_character_are_counted_once() -> None:

@@ -45,7 +45,7 @@ def make_road(root: Path, format: str = "jsonl") -> ReportStage:
     conversations = write_conversations(root / "talk", SHARDS, format, made_from=[root / "threads"], config=config)
     losses = b"".join(orjson.dumps({"step": step, "loss": 9 - step / 10}) + b"\n" for step in range(1, 41))
     model = write_dataset(root / "model", "train", {"losses.jsonl": (losses, 40)}, Counters(18, 18, 1))
-    numbers = {"masked_accuracy": 0.21, "baselines": {"unigram": {"loss": 5.875}}}
+    numbers = {"masked_loss": 4.5, "masked_accuracy": 0.21, "unigram_loss": 5.875, "unigram_accuracy": 0.05}
     evaluation = write_dataset(
         root / "evaluation", "evaluate", {"evaluation.json": (orjson.dumps(numbers), 1)}, Counters(2, 2, 1)
     )
@@ -97,7 +97,7 @@ def test_the_page_tells_the_numbers_of_the_run(report: tuple[str, str]) -> None:
         "18 context/response examples from 68 comments",
         "masked accuracy",
         "0.21",
-        "unigram model 5.875",
+        "unigram model: 5.875",
         "RC_2005-12.zst",
         "5" * 64,
     ):

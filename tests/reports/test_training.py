@@ -6,24 +6,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadmill.errors import IntegrityError
-from threadmill.reports.training import LossCurve, read_evaluation, read_losses, unigram_loss
+from threadmill.reports.training import LossCurve, beside_baselines, read_evaluation, read_losses, unigram_loss
 
 
 def curve(losses: list[float]) -> LossCurve:
     return LossCurve(list(range(1, len(losses) + 1)), losses, losses, losses)
 
 
-def test_losses_are_read_in_the_order_of_their_steps(tmp_path: Path) -> None:
-    (tmp_path / "losses.jsonl").write_text('{"step":2,"loss":4.5}\n{"step":1,"loss":5,"rate":0.1}\n')
+def test_losses_are_read_by_name_in_the_order_of_their_steps(tmp_path: Path) -> None:
+    lines = ['{"step":2,"loss":4.5,"masked_lm_loss":4,"rate":0.1}', '{"step":1,"loss":5,"masked_lm_loss":4.25,"rate":0.1}']
+    (tmp_path / "losses.jsonl").write_text("\n".join(lines))
     losses = read_losses(str(tmp_path))
-    assert losses is not None
-    assert (losses.steps, losses.losses) == ([1, 2], [5.0, 4.5])
+    assert list(losses) == ["loss", "masked_lm_loss"]
+    assert (losses["loss"].steps, losses["loss"].losses) == ([1, 2], [5.0, 4.5])
+    assert losses["masked_lm_loss"].losses == [4.25, 4.0]
 
 
 def test_a_model_without_losses_has_no_curve(tmp_path: Path) -> None:
-    assert read_losses(str(tmp_path)) is None
+    assert read_losses(str(tmp_path)) == {}
     (tmp_path / "losses.jsonl").touch()
-    assert read_losses(str(tmp_path)) is None
+    assert read_losses(str(tmp_path)) == {}
 
 
 @pytest.mark.parametrize(
@@ -69,14 +71,19 @@ def test_an_evaluation_that_is_no_object_is_an_error_that_names_the_file(tmp_pat
         read_evaluation(str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("numbers", "baseline"),
-    [
-        ({"loss": 3.0, "unigram_loss": 5.9}, 5.9),
-        ({"baselines.unigram.accuracy": 0.1, "baselines.unigram.loss": 5.8}, 5.8),
-        ({"loss": 3.0, "unigram_accuracy": 0.1}, None),
-        ({}, None),
-    ],
-)
-def test_the_unigram_baseline_is_found_by_name(numbers: dict[str, float], baseline: float | None) -> None:
-    assert unigram_loss(numbers) == baseline
+def test_the_unigram_baseline_is_found_by_name() -> None:
+    assert unigram_loss({"masked_loss": 3.0, "unigram_loss": 5.9, "unigram_accuracy": 0.1}) == 5.9
+    assert unigram_loss({"baselines.unigram_loss": 5.8}) == 5.8
+    assert unigram_loss({"masked_loss": 3.0, "unigram_accuracy": 0.1}) is None
+
+
+def test_baselines_stand_beside_what_they_are_compared_with() -> None:
+    numbers = {"masked_loss": 3.0, "unigram_loss": 5.9, "next_sentence_accuracy": 0.6, "majority_accuracy": 0.5, "bleu": 1.0}
+    assert beside_baselines(numbers) == [("masked_loss", 3.0, 5.9), ("next_sentence_accuracy", 0.6, 0.5), ("bleu", 1.0, None)]
+
+
+def test_a_baseline_with_nothing_beside_it_is_shown_by_itself() -> None:
+    assert beside_baselines({"unigram_accuracy": 0.1, "masked_loss": 3.0}) == [
+        ("unigram_accuracy", 0.1, None),
+        ("masked_loss", 3.0, None),
+    ]

@@ -10,19 +10,19 @@ _DEEPEST = 6
 
 
 def find_datasets(root: str) -> list[str]:
-    """The paths, relative to ``root``, of the dataset folders below it, sorted. Datasets do not lie within datasets."""
+    """The paths, relative to ``root``, of the dataset folders below it, sorted. One may lie within another."""
     return sorted(_found(root, "", _DEEPEST))
 
 
 def _found(root: str, path: str, depth: int) -> list[str]:
     folder = storage.join(root, path) if path else root
     names = storage.list_names(folder)
-    if MANIFEST_NAME in names and path:
-        return [path]
-    if depth == 0:
-        return []
-    below = [f"{path}/{name}".lstrip("/") for name in names if not name.startswith(".")]
-    return [found for inner in below if _is_below(root, inner) for found in _found(root, inner, depth - 1)]
+    found = [path] if MANIFEST_NAME in names and path else []
+    for name in names if depth else ():
+        inner = f"{path}/{name}" if path else name
+        if not name.startswith(".") and _is_below(root, inner):
+            found.extend(_found(root, inner, depth - 1))
+    return found
 
 
 def dataset_uri(root: str, path: str) -> str:

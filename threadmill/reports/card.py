@@ -4,6 +4,7 @@ import re
 
 import threadmill
 from threadmill.reports.contents import ReportContents
+from threadmill.reports.funnel import funnel
 from threadmill.reports.layout import render, subreddit_caption, summary
 from threadmill.reports.statistics import extra_contexts
 
@@ -45,11 +46,11 @@ def render_card(contents: ReportContents) -> str:
             "subreddit_caption": subreddit_caption(contents),
             "top_subreddits": contents.top_subreddits,
             "sources": contents.sources,
-            "datasets": contents.manifests,
+            "datasets": contents.road_here,
             "digest": manifest.digest,
             "config": manifest.config,
             "format": contents.splits[0].pattern.rsplit(".", 1)[-1],
-            "steps": contents.steps,
+            "steps": funnel(contents.road_here),
         },
     )
 

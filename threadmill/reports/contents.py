@@ -49,7 +49,7 @@ class ReportContents:
         splits: of the conversations.
         top_subreddits: those with most examples, with their numbers.
         examples: some conversations, as mappings of features.
-        losses: of the model, if there is one.
+        losses: of the model's training, by name; empty if there is none.
         evaluation: the numbers of the model's evaluation, by name; empty if there is none.
         dead_letters: of all the datasets.
     """
@@ -60,7 +60,7 @@ class ReportContents:
     splits: tuple[SplitSize, ...]
     top_subreddits: tuple[tuple[str, int], ...]
     examples: tuple[dict[str, str | None], ...]
-    losses: LossCurve | None
+    losses: dict[str, LossCurve]
     evaluation: dict[str, float]
     dead_letters: tuple[DeadLetters, ...]
 
@@ -78,6 +78,11 @@ class ReportContents:
     def partial(self) -> list[str]:
         """The names of the datasets that were made from incomplete input."""
         return [manifest.name for manifest in self.manifests if manifest.partial]
+
+    @property
+    def road_here(self) -> tuple[Manifest, ...]:
+        """The manifests up to the conversations': of what they were made from, and their own."""
+        return self.manifests[: self.manifests.index(self.conversations) + 1]
 
     @property
     def sources(self) -> list[Any]:
@@ -107,7 +112,7 @@ def gather(
         splits=tuple(_split_size(conversations, split) for split in conversations.splits()),
         top_subreddits=tuple(statistics.top_subreddits(top_subreddits)),
         examples=tuple(pick_examples(conversations.uri, examples)),
-        losses=read_losses(model.uri) if model else None,
+        losses=read_losses(model.uri) if model else {},
         evaluation=read_evaluation(evaluation.uri) if evaluation else {},
         dead_letters=tuple(_dead_letters(dataset, entry) for dataset in datasets for entry in dataset.manifest.dead_letters),
     )

@@ -12,8 +12,8 @@ _UNITS = {
     "conversations": ("comments", "examples"),
     "vocabulary": ("lines", "entries"),
     "records": ("examples", "records"),
-    "train": ("records", "checkpoints"),
-    "evaluate": ("records", "results"),
+    "train": ("records", "models"),
+    "evaluate": ("records", "evaluations"),
     "report": ("datasets", "files"),
 }
 _RECORDS = ("records", "records")
@@ -54,7 +54,16 @@ def _step(manifest: Manifest) -> FunnelStep:
     counters = manifest.counters
     unit, written_unit = _UNITS.get(manifest.stage, _RECORDS)
     dropped = tuple(sorted(counters.dropped.items(), key=lambda item: (-item[1], item[0])))
-    return FunnelStep(manifest.stage, manifest.name, unit, counters.read, counters.kept, dropped, counters.written, written_unit)
+    return FunnelStep(
+        stage=manifest.stage,
+        name=manifest.name,
+        unit=unit,
+        read=counters.read,
+        kept=counters.kept,
+        dropped=dropped,
+        written=counters.written,
+        written_unit=written_unit.removesuffix("s") if counters.written == 1 else written_unit,
+    )
 
 
 def reason_words(reason: str) -> str:

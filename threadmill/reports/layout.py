@@ -35,6 +35,15 @@ def subreddit_caption(contents: ReportContents) -> str:
     return f"Examples of the {shown} largest of {there:,} subreddits" if shown < there else "Examples of each subreddit"
 
 
+def score_text(name: str, value: float) -> str:
+    """A measured number: an accuracy as a percentage, whole numbers in full, others to four digits."""
+    if name.endswith("accuracy"):
+        return f"{value:.1%}"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
 def _environment(autoescape: bool) -> Environment:
     environment = Environment(
         loader=PackageLoader("threadmill.reports"),
@@ -46,7 +55,7 @@ def _environment(autoescape: bool) -> Environment:
     )
     environment.filters.update(
         count=lambda value: f"{value:,}",
-        number=_number,
+        score=lambda value, name: score_text(name, value),
         percent=lambda share: f"{share:.1%}",
         percentile_name=lambda fraction: "median" if fraction == 0.5 else f"{fraction:.0%}",
         words=reason_words,
@@ -54,10 +63,6 @@ def _environment(autoescape: bool) -> Environment:
         md=lambda text: _MARKDOWN.sub(r"\\\1", str(text)).replace("\n", " "),
     )
     return environment
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -6,8 +6,11 @@ import threadmill
 from threadmill.reports import plots
 from threadmill.reports.contents import DeadLetters, ReportContents
 from threadmill.reports.dialogue import heading, printable, turns_of
-from threadmill.reports.layout import render, subreddit_caption, summary
+from threadmill.reports.funnel import reason_words
+from threadmill.reports.layout import render, score_text, subreddit_caption, summary
+from threadmill.reports.training import beside_baselines
 
+_TILES = ("masked_accuracy", "masked_perplexity", "next_sentence_accuracy")
 _PERCENTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -31,7 +34,7 @@ def render_page(contents: ReportContents) -> str:
                 ("response, characters", statistics.response_chars),
                 ("turns", statistics.turns),
             ],
-            "evaluation": contents.evaluation,
+            "evaluation": beside_baselines(contents.evaluation),
             "dialogues": [_dialogue(example) for example in contents.examples],
             "dead_letters": [_letters(letters) for letters in contents.dead_letters],
             "datasets": contents.manifests,
@@ -49,8 +52,8 @@ def _tiles(contents: ReportContents) -> list[tuple[str, str]]:
         ("subreddits", f"{len(statistics.subreddits):,}"),
         ("median response, characters", f"{statistics.response_chars.percentile(0.5):,}"),
     ]
-    if contents.losses is not None:
-        tiles.append(("last training loss", f"{contents.losses.losses[-1]:.3f}"))
+    shown = [name for name in _TILES if name in contents.evaluation]
+    tiles.extend((reason_words(name), score_text(name, contents.evaluation[name])) for name in shown)
     return tiles
 
 

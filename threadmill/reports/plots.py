@@ -17,8 +17,9 @@ from threadmill.reports.statistics import ConversationStatistics, Distribution
 from threadmill.reports.training import LossCurve
 
 # Stand-ins that matplotlib draws with; the page's CSS variables of these names give the colours, light or dark.
-_COLOURS = {"ink": "#000001", "muted": "#000002", "grid": "#000003", "first": "#000004", "second": "#000005", "drop": "#000006"}
-_INK, _MUTED, _GRID, _FIRST, _SECOND, _DROP = _COLOURS.values()
+_NAMES = ("ink", "muted", "grid", "first", "second", "third", "drop")
+_COLOURS = {name: f"#{number:06x}" for number, name in enumerate(_NAMES, 1)}
+_INK, _MUTED, _GRID, _FIRST, _SECOND, _THIRD, _DROP = _COLOURS.values()
 
 _WIDTH = 5.2  # inches: at 72 units an inch, near the width of a phone, so that its text is not shrunk there
 _ROW = 0.29
@@ -79,7 +80,7 @@ def length_plot(statistics: ConversationStatistics) -> str:
         axes.set_ylabel("examples")
         _counting_axis(axes.yaxis)
         axes.grid(axis="y")
-        axes.legend(loc="upper right")
+        _legend_above(axes)
 
     return _svg("lengths", draw)
 
@@ -124,24 +125,35 @@ def split_plot(splits: Mapping[str, tuple[int, int]]) -> str:
     return _svg("splits", draw, height=0.6 + _ROW * len(splits))
 
 
-def loss_plot(curve: LossCurve, baseline: float | None) -> str:
-    """The training loss by step, each point the mean of its neighbours, with the unigram model's as a line."""
+def loss_plot(curves: Mapping[str, LossCurve], baseline: float | None) -> str:
+    """The training losses by step, each point the mean of its neighbours, with the unigram model's as a line.
+
+    Args:
+        curves: by name, the total (``loss``) first.
+        baseline: to be compared with ``masked_lm_loss``, where that is told.
+    """
 
     def draw(axes: Axes) -> None:
-        points = curve.thinned(_MOST_POINTS)
-        if len(points.steps) < len(curve.steps):
-            axes.fill_between(points.steps, points.lowest, points.highest, color=_FIRST, alpha=0.2, linewidth=0)
-        axes.plot(points.steps, points.losses, color=_FIRST, linewidth=1.6, label="training loss")
+        for (name, curve), colour in zip(curves.items(), (_FIRST, _THIRD, _DROP), strict=False):
+            points = curve.thinned(_MOST_POINTS)
+            if len(points.steps) < len(curve.steps):
+                axes.fill_between(points.steps, points.lowest, points.highest, color=colour, alpha=0.15, linewidth=0)
+            axes.plot(points.steps, points.losses, color=colour, linewidth=1.4, label=reason_words(name))
         if baseline is not None:
-            axes.axhline(baseline, color=_SECOND, linewidth=1.4, linestyle="--", label=f"unigram model {baseline:.3f}")
+            axes.axhline(baseline, color=_SECOND, linewidth=1.4, linestyle="--", label=f"unigram model: {baseline:.3f}")
         axes.set_xlabel("step")
-        axes.set_ylabel("loss")
+        axes.set_ylabel("nats")
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
-        axes.legend(loc="upper right")
+        _legend_above(axes)
 
-    return _svg("loss", draw)
+    return _svg("loss", draw, height=3.2)
+
+
+def _legend_above(axes: Axes) -> None:
+    """Where it hides no line."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
 
 def _bars(axes: Axes, labels: Sequence[str], sizes: Sequence[float], notes: Sequence[str], colours: Sequence[str]) -> None:

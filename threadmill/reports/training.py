@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import polars as pl
+import polars.selectors as cs
 
 from threadmill.datasets import storage
 from threadmill.errors import IntegrityError
@@ -13,10 +14,13 @@ from threadmill.errors import IntegrityError
 LOSSES_NAME = "losses.jsonl"
 EVALUATION_NAME = "evaluation.json"
 
+# Whose numbers a baseline's stand beside, by the beginnings of their names.
+_BASELINES = {"masked_": "unigram_", "next_sentence_": "majority_"}
+
 
 @dataclass(frozen=True)
 class LossCurve:
-    """The training loss by step; where points stand for several steps, also the least and greatest of these."""
+    """One loss by step; where points stand for several steps, also the least and greatest of these."""
 
     steps: list[int]
     losses: list[float]
@@ -28,37 +32,37 @@ class LossCurve:
         width = -(-len(self.steps) // points)
         if width <= 1:
             return self
+        loss = pl.col("loss")
         bins = (
             pl.DataFrame({"step": self.steps, "loss": self.losses})
             .group_by(pl.int_range(pl.len()) // width, maintain_order=True)
-            .agg(
-                pl.col("step").mean().cast(pl.Int64),
-                mean=pl.col("loss").mean(),
-                low=pl.col("loss").min(),
-                high=pl.col("loss").max(),
-            )
+            .agg(pl.col("step").mean().cast(pl.Int64), mean=loss.mean(), low=loss.min(), high=loss.max())
         )
-        return LossCurve(bins["step"].to_list(), bins["mean"].to_list(), bins["low"].to_list(), bins["high"].to_list())
+        return LossCurve(*(bins[name].to_list() for name in ("step", "mean", "low", "high")))
 
 
-def read_losses(uri: str) -> LossCurve | None:
-    """The losses of the model dataset at ``uri``, or None where it has none.
+def read_losses(uri: str) -> dict[str, LossCurve]:
+    """The losses of the model dataset at ``uri`` by name: ``loss`` and its parts, as far as they were noted; empty if none were.
 
     Raises:
         IntegrityError: the file holds something else than lines of {"step": ..., "loss": ...}.
     """
     path = storage.join(uri, LOSSES_NAME)
     if storage.size(path) <= 0:
-        return None
+        return {}
     try:
-        frame = pl.read_ndjson(storage.read_bytes(path), schema={"step": pl.Int64, "loss": pl.Float64}).sort("step")
-        problem = "a line lacks one of them" if sum(frame.null_count().row(0)) else ""
+        frame = pl.read_ndjson(storage.read_bytes(path))
+        numbers = frame.select(
+            pl.col("step").cast(pl.Int64), pl.col("loss").cast(pl.Float64), cs.ends_with("_loss").cast(pl.Float64)
+        )
+        problem = "a line lacks a number" if sum(numbers.null_count().row(0)) else ""
     except pl.exceptions.PolarsError as error:
-        problem = str(error)
+        problem = str(error).splitlines()[0]
     if problem:
         raise IntegrityError(f'{path} is not lines of {{"step": ..., "loss": ...}} ({problem}); train the model again')
-    losses = frame["loss"].to_list()
-    return LossCurve(frame["step"].to_list(), losses, losses, losses)
+    numbers = numbers.sort("step")
+    steps = numbers["step"].to_list()
+    return {column.name: LossCurve(steps, *[column.to_list()] * 3) for column in numbers.drop("step")}
 
 
 def read_evaluation(uri: str) -> dict[str, float]:
@@ -91,7 +95,16 @@ def _numbers(value: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 def unigram_loss(evaluation: Mapping[str, float]) -> float | None:
     """The unigram baseline's loss among an evaluation's numbers, or None."""
-    for name, value in evaluation.items():
-        if "unigram" in name and name.rsplit(".", 1)[-1].endswith("loss"):
-            return value
-    return None
+    return next((value for name, value in evaluation.items() if name.endswith("unigram_loss")), None)
+
+
+def beside_baselines(evaluation: Mapping[str, float]) -> list[tuple[str, float, float | None]]:
+    """An evaluation's numbers as (name, the model's, the baseline's): ``unigram_loss`` stands beside ``masked_loss``."""
+    baselines = {
+        name: baseline + name.removeprefix(objective)
+        for objective, baseline in _BASELINES.items()
+        for name in evaluation
+        if name.startswith(objective)
+    }
+    shown = {name for name in baselines.values() if name in evaluation}
+    return [(name, value, evaluation.get(baselines.get(name, ""))) for name, value in evaluation.items() if name not in shown]
