@@ -140,7 +140,7 @@ def split_frames(buffer: Buffer, where: str) -> npt.NDArray[np.int64]:
     """
     count, bad = count_frames(buffer, TABLES)
     if bad >= 0:
-        raise IntegrityError(f"{where}: record {count} at byte {bad} is damaged or cut off; make its dataset again")
+        raise _damaged(where, count, bad)
     bounds: npt.NDArray[np.int64] = frame_bounds(buffer, count)
     return bounds
 
@@ -151,14 +151,26 @@ def read_buffer(uri: str) -> Buffer:
 
 
 def read_records(uri: str) -> Iterator[bytes]:
-    """The payloads of a TFRecord file, in order, every CRC checked.
+    """The payloads of a TFRecord file, in order, every CRC checked; reads no further than it is asked to.
 
     Raises:
         IntegrityError: see `split_frames`.
     """
-    buffer = read_buffer(uri)
-    for start, end in split_frames(buffer, uri):
-        yield buffer[start:end].tobytes()
+    size, position, count = storage.size(uri), 0, 0
+    with storage.open_read(uri) as stream:
+        while position < size:
+            head = stream.read(8)
+            rest = int.from_bytes(head, "little") + _FRAME_OVERHEAD - len(head)
+            frame = head + stream.read(min(rest, size - position - len(head)))
+            if count_frames(np.frombuffer(frame, np.uint8), TABLES) != (1, -1):
+                raise _damaged(uri, count, position)
+            yield frame[12:-4]
+            position += len(frame)
+            count += 1
+
+
+def _damaged(where: str, count: int, position: int) -> IntegrityError:
+    return IntegrityError(f"{where}: record {count} at byte {position} is damaged or cut off; make its dataset again")
 
 
 def decode_columns(buffer: Buffer, names: Sequence[str], where: str = "buffer") -> pa.Table:
