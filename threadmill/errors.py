@@ -27,3 +27,7 @@ class WorkerError(ThreadmillError):
 
 class GateError(ThreadmillError):
     """A dataset failed a check; the run must not go on with it."""
+
+
+class DivergenceError(ThreadmillError):
+    """The loss is no longer a number; the same settings would end so again."""

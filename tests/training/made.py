@@ -1,0 +1,94 @@
+"""Makes small vocabulary and records datasets in sight of the tests, as the stages before training leave them."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.manifest import Field, FileEntry, Manifest, write_manifest
+from threadmill.datasets.tfrecord import encode_examples
+
+PAD, CLS, SEP, MASK, FIRST = 0, 2, 3, 4, 5
+SEQ, PREDICTIONS = 16, 3
+
+
+def make_vocabulary(folder: Path, tokens: int) -> Dataset:
+    """A vocabulary of ``tokens`` entries, five of them special."""
+    lines = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(tokens - FIRST))]
+    return _write(folder, "vocabulary", {"vocab.txt": ("\n".join(lines) + "\n").encode()}, {"vocab.txt": tokens}, {})
+
+
+def make_records(folder: Path, vocabulary: Dataset, shards: Mapping[str, int], seed: int = 0) -> Dataset:
+    """Records of a language in which each word is followed by the next one in the vocabulary: easy to learn from context.
+
+    Args:
+        shards: the name of each shard and its records.
+    """
+    tokens = vocabulary.manifest.records
+    rng = np.random.default_rng(seed)
+    files = {name: encode_examples(counting_records(rng, count, tokens)).tobytes() for name, count in shards.items()}
+    config = {"max_seq_length": SEQ, "max_predictions_per_seq": PREDICTIONS, "objective": "bert"}
+    return _write(folder, "records", files, shards, config, vocabulary)
+
+
+def counting_records(rng: np.random.Generator, count: int, tokens: int) -> pa.Table:
+    """[CLS] a a+1 .. [SEP] b b+1 .. [SEP], where b goes on from a's end, or is random (label 1)."""
+    words = tokens - FIRST
+    half = (SEQ - 3) // 2
+    first = rng.integers(words, size=count)
+    random = rng.integers(2, size=count)
+    second = np.where(random == 1, rng.integers(words, size=count), first + half)
+    ids = np.full((count, SEQ), PAD)
+    ids[:, 0], ids[:, half + 1], ids[:, 2 * half + 2] = CLS, SEP, SEP
+    ids[:, 1 : half + 1] = FIRST + (first[:, None] + np.arange(half)) % words
+    ids[:, half + 2 : 2 * half + 2] = FIRST + (second[:, None] + np.arange(half)) % words
+    mask = (ids != PAD).astype(np.int64)
+    segments = np.zeros_like(ids)
+    segments[:, half + 2 : 2 * half + 3] = 1
+    candidates = np.array([*range(1, half + 1), *range(half + 2, 2 * half + 2)])
+    positions = np.sort(rng.permuted(np.tile(candidates, (count, 1)), axis=1)[:, : PREDICTIONS - 1], axis=1)
+    positions = np.pad(positions, ((0, 0), (0, 1)))  # the last one is padding, of weight 0
+    weights = np.ones((count, PREDICTIONS), np.float32)
+    weights[:, -1] = 0
+    labels = np.take_along_axis(ids, positions, 1) * (weights > 0)
+    np.put_along_axis(ids, positions[:, :-1], MASK, 1)
+    columns = {
+        "input_ids": ids,
+        "input_mask": mask,
+        "segment_ids": segments,
+        "masked_lm_positions": positions,
+        "masked_lm_ids": labels,
+        "masked_lm_weights": weights,
+        "next_sentence_labels": random[:, None],
+    }
+    return pa.table({name: _fixed(values) for name, values in columns.items()})
+
+
+def _fixed(values: np.ndarray) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+
+
+def _write(
+    folder: Path,
+    stage: str,
+    files: Mapping[str, bytes],
+    records: Mapping[str, int],
+    config: Mapping[str, int | str],
+    *inputs: Dataset,
+) -> Dataset:
+    folder.mkdir(parents=True)
+    entries = []
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+        entries.append(FileEntry(name, records[name], len(content), hashlib.sha256(content).hexdigest()))
+    total = sum(records.values())
+    counters = Counters(read=total, kept=total, written=total)
+    names = tuple(dataset.as_input() for dataset in inputs)
+    write_manifest(
+        str(folder), Manifest(folder.name, stage, 1, config, names, (Field("record", "bytes"),), tuple(entries), counters)
+    )
+    return Dataset.open(str(folder))

@@ -1,0 +1,36 @@
+"""The unigram baseline: what a model scores on masked tokens that knows how often each token occurs, and no context."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class UnigramScore:
+    """The baseline's mean cross-entropy (nats a token) and its accuracy on held-out tokens."""
+
+    loss: float
+    accuracy: float
+
+
+def count_masked_tokens(ids: npt.NDArray[np.integer], weights: npt.NDArray[np.floating], vocabulary_size: int) -> Counts:
+    """int64[V]: how often each token stands in ``ids`` where ``weights`` (of the same shape) is above 0."""
+    counts: Counts = np.bincount(ids[weights > 0].ravel(), minlength=vocabulary_size).astype(np.int64)
+    return counts
+
+
+def unigram_score(train: Counts, held_out: Counts) -> UnigramScore:
+    """Scores held-out tokens under the train tokens' distribution with add-one smoothing: p(w) = (n(w) + 1) / (N + V).
+
+    Args:
+        train, held_out: int64[V], how often each token is masked; ``held_out`` must hold at least one.
+    """
+    log_probability = np.log(train + 1.0) - np.log(float(train.sum()) + len(train))
+    total = int(held_out.sum())
+    return UnigramScore(
+        loss=float(-(held_out * log_probability).sum() / total),
+        accuracy=float(held_out[int(np.argmax(train))] / total),
+    )

@@ -1,0 +1,132 @@
+"""Batches of BERT records for training and evaluation, through tf.data, in an order that can be taken up anywhere."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from threadmill.errors import InputError, IntegrityError
+from threadmill.training.records import RecordFiles, RecordShape
+
+_OPEN_FILES = 8
+_SHUFFLE_RECORDS = 20_000
+_PARALLEL = 2
+
+Batch = dict[str, Any]
+
+
+def training_batches(records: RecordFiles, batch_size: int, seed: int, start: int = 0) -> Iterator[tuple[Batch, Batch]]:
+    """Endless batches for training.
+
+    Each epoch holds every record once, in an order of its own drawn from ``seed``: files shuffled, records of some
+    files interleaved, and shuffled in a buffer. A batch may hold the end of one epoch and the beginning of the next.
+
+    Args:
+        start: batches to leave out at the beginning, cheaply: whole epochs by arithmetic, the rest before parsing.
+
+    Yields:
+        Pairs of dicts of tensors, see `parse_batch`.
+
+    Raises:
+        InputError: a shard is gone.
+        IntegrityError: a record is damaged or of another shape.
+    """
+    epoch, within = divmod(start * batch_size, records.records)
+    epochs = tf.data.Dataset.range(epoch, tf.int64.max)
+
+    def one_epoch(number: Any) -> Any:
+        skipped = tf.where(number == epoch, tf.constant(within, tf.int64), tf.constant(0, tf.int64))
+        return _shuffled(records.files, seed, number).skip(skipped)
+
+    return _readable(_parsed(epochs.flat_map(one_epoch).batch(batch_size, drop_remainder=True), records.shape))
+
+
+def _shuffled(files: tuple[str, ...], seed: int, epoch: Any) -> Any:
+    key = tf.stack([tf.constant(seed, tf.int64), epoch])
+    order = tf.random.experimental.stateless_shuffle(tf.constant(files), seed=key)
+    serialized = tf.data.Dataset.from_tensor_slices(order).interleave(
+        tf.data.TFRecordDataset,
+        cycle_length=min(_OPEN_FILES, len(files)),
+        block_length=16,
+        num_parallel_calls=min(_PARALLEL, _OPEN_FILES, len(files)),
+        deterministic=True,
+    )
+    tf.random.set_seed(1)  # of this function's graph only: the order depends on `key`, and not on the global seed
+    buffer_seed = tf.random.stateless_uniform([], seed=key, maxval=tf.int64.max, dtype=tf.int64)
+    return serialized.shuffle(_SHUFFLE_RECORDS, seed=buffer_seed, reshuffle_each_iteration=False)
+
+
+def held_out_batches(records: RecordFiles, batch_size: int, limit: int) -> Iterator[tuple[Batch, Batch]]:
+    """The first ``limit`` records in file order, in batches; the last may be smaller. See `parse_batch`."""
+    serialized = tf.data.TFRecordDataset(tf.constant(records.files)).take(limit)
+    return _readable(_parsed(serialized.batch(batch_size), records.shape))
+
+
+def masked_tokens(records: RecordFiles) -> Iterator[Batch]:
+    """All masked tokens of a split, in batches: int64[n, P] ids and float32[n, P] weights."""
+    names = ("masked_lm_ids", "masked_lm_weights")
+    features = {name: feature for name, feature in _features(records.shape).items() if name in names}
+    serialized = tf.data.TFRecordDataset(tf.constant(records.files)).batch(1024)
+    return _readable(serialized.map(lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=_PARALLEL).prefetch(2))
+
+
+def _parsed(serialized: Any, shape: RecordShape) -> Any:
+    return serialized.map(lambda batch: parse_batch(batch, shape), num_parallel_calls=_PARALLEL, deterministic=True).prefetch(4)
+
+
+def parse_batch(serialized: Any, shape: RecordShape) -> tuple[Batch, Batch]:
+    """Parses serialised tf.train.Example of Google BERT's features.
+
+    Args:
+        serialized: string[B].
+
+    Returns:
+        The model's inputs, int32: ``token_ids``, ``segment_ids``, ``padding_mask`` [B, S], ``mask_positions`` [B, P];
+        and the labels: ``masked_lm_ids`` int32[B, P], ``masked_lm_weights`` float32[B, P] (0 where a position is
+        padding), ``next_sentence_labels`` int32[B].
+    """
+    example = tf.io.parse_example(serialized, _features(shape))
+    whole = {name: tf.cast(value, tf.int32) if value.dtype == tf.int64 else value for name, value in example.items()}
+    inputs = {
+        "token_ids": whole["input_ids"],
+        "segment_ids": whole["segment_ids"],
+        "padding_mask": whole["input_mask"],
+        "mask_positions": whole["masked_lm_positions"],
+    }
+    labels = {
+        "masked_lm_ids": whole["masked_lm_ids"],
+        "masked_lm_weights": whole["masked_lm_weights"],
+        "next_sentence_labels": whole["next_sentence_labels"][:, 0],
+    }
+    return inputs, labels
+
+
+def _features(shape: RecordShape) -> dict[str, Any]:
+    tokens = tf.io.FixedLenFeature([shape.max_seq_length], tf.int64)
+    predictions = tf.io.FixedLenFeature([shape.max_predictions_per_seq], tf.int64)
+    return {
+        "input_ids": tokens,
+        "input_mask": tokens,
+        "segment_ids": tokens,
+        "masked_lm_positions": predictions,
+        "masked_lm_ids": predictions,
+        "masked_lm_weights": tf.io.FixedLenFeature([shape.max_predictions_per_seq], tf.float32),
+        "next_sentence_labels": tf.io.FixedLenFeature([1], tf.int64),
+    }
+
+
+def _readable(batches: Any) -> Iterator[Any]:
+    """The elements of a tf.data.Dataset; what is wrong with its files is raised as ours."""
+    try:
+        yield from batches
+    except tf.errors.NotFoundError as error:
+        raise InputError(f"a shard of records is gone ({_first_line(error)}); make the records again") from error
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise IntegrityError(
+            f"a record is damaged or of another shape ({_first_line(error)}); "
+            "`threadmill verify` on the records names the shard; make it again"
+        ) from error
+
+
+def _first_line(error: Any) -> str:
+    return str(error.message).splitlines()[0]

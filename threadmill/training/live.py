@@ -1,0 +1,62 @@
+"""How far a training process is: a bar in a terminal, a plain line every ten seconds in a log."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+from threadmill.training.status import Status
+
+log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class LiveProgress:
+    """Shows a run's status. Use as a context manager."""
+
+    def __init__(self, stage: str, unit: str) -> None:
+        self._stage, self._unit = stage, unit
+        self._last_line = time.monotonic()
+        self._shown = ""
+        self._bar: Any = None
+
+    def __enter__(self) -> "LiveProgress":
+        if sys.stderr.isatty():
+            self._bar = _terminal_bar()
+            self._bar.start()
+            self._task = self._bar.add_task(self._stage, total=None, told="starting")
+        return self
+
+    def show(self, status: Status) -> None:
+        """Brings the display up to date."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=status.step, total=status.steps or None, told=self._told(status))
+        elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            line = f"{status.state}, step {status.step:,} of {status.steps:,}{self._comma(self._told(status))}"
+            if line != self._shown:  # a long start or export is told once
+                self._shown = line
+                log.info("%s: %s", self._stage, line)
+
+    @staticmethod
+    def _comma(text: str) -> str:
+        return f", {text}" if text else ""
+
+    def _told(self, status: Status) -> str:
+        parts = [] if status.loss is None else [f"loss {status.loss:.3f}"]
+        if status.sequences_per_second is not None:
+            parts.append(f"{status.sequences_per_second:,.0f} {self._unit}/s")
+        return ", ".join(parts)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _terminal_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)

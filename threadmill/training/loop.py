@@ -1,0 +1,80 @@
+"""The training loop: steps, losses, checkpoints; after a kill it goes on as if nothing had been."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from threadmill.training.checkpoints import Checkpoints
+from threadmill.training.export import export_model
+from threadmill.training.input import training_batches
+from threadmill.training.losses import LossLog
+from threadmill.training.model import build_model
+from threadmill.training.objective import objective_sums
+from threadmill.training.optimizer import build_optimizer, build_schedule
+from threadmill.training.presets import PRESETS
+from threadmill.training.recorder import Recorder
+from threadmill.training.spec import TrainerSpec
+from threadmill.training.status import StatusFile
+from threadmill.training.summaries import Summaries
+from threadmill.training.workspace import Workspace
+
+Step = Callable[[Any, Any], Any]
+
+
+def train(spec: TrainerSpec, status: StatusFile) -> None:
+    """Trains to the last step, from the newest checkpoint if there is one, and exports the model.
+
+    The losses of all steps, and the model, are bit for bit those of a run that was never interrupted, on the same kind
+    of machine and version of TensorFlow.
+
+    Raises:
+        DivergenceError: a loss is not finite.
+        IntegrityError: a record is damaged or of another shape.
+    """
+    config, workspace = spec.config, Workspace(spec.folder)
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
+    shape = spec.records.shape
+    model = build_model(PRESETS[config.model], spec.vocabulary_size, shape.max_seq_length, config.dropout)
+    schedule = build_schedule(config)
+    optimizer = build_optimizer(config, schedule, model)
+    state = [*model.variables, *optimizer.variables]
+    checkpoints = Checkpoints(workspace.checkpoints, state, spec.checkpoints.keep)
+    with LossLog(workspace.losses) as losses:
+        start = checkpoints.restore(at_most=losses.steps)
+        losses.cut(start)
+        status.update(state="training", step=start, steps=config.steps, resumed_from=start)
+        recorder = Recorder(losses, status, Summaries(workspace.tensorboard), schedule, config)
+        _run_steps(spec, start, make_train_step(model, optimizer, config.jit_compile), recorder, checkpoints)
+    status.update(state="exporting")
+    export_model(model, workspace.export)
+
+
+def make_train_step(model: Any, optimizer: Any, jit_compile: bool) -> Step:
+    """One update as a compiled function of a batch; returns float32[3]: the loss, its masked LM and next sentence parts."""
+    weights = [variable.value for variable in model.trainable_variables]
+
+    def step(inputs: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            sums = objective_sums(model(inputs, training=True), labels)
+            masked = sums["masked_loss"] / tf.maximum(sums["masked_weight"], 1.0)
+            next_sentence = sums["next_sentence_loss"] / sums["sequences"]
+            loss = masked + next_sentence
+        optimizer.apply(tape.gradient(loss, weights), model.trainable_variables)
+        return tf.stack([loss, masked, next_sentence])
+
+    compiled: Step = tf.function(step, jit_compile=jit_compile)
+    return compiled
+
+
+def _run_steps(spec: TrainerSpec, start: int, step: Step, recorder: Recorder, checkpoints: Checkpoints) -> None:
+    config, interval = spec.config, spec.checkpoints.interval(spec.config.steps)
+    batches = training_batches(spec.records, config.batch_size, config.seed, start)
+    for number, (inputs, labels) in zip(range(start + 1, config.steps + 1), batches, strict=False):
+        recorder.add(number, step(inputs, labels))
+        if number % interval == 0 or number == config.steps:
+            recorder.record()
+            checkpoints.save(number)
+            recorder.saved = number

@@ -1,0 +1,123 @@
+"""What training takes from a records dataset and from its vocabulary: shapes, files of a split, and whether the two fit."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from threadmill.datasets import storage
+from threadmill.datasets.dataset import Dataset
+from threadmill.errors import InputError, IntegrityError
+
+VOCAB_NAME = "vocab.txt"
+HELD_OUT_SPLITS = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class RecordShape:
+    """The fixed lengths of one record: S tokens and P masked positions."""
+
+    max_seq_length: int
+    max_predictions_per_seq: int
+
+
+@dataclass(frozen=True)
+class RecordFiles:
+    """The shards of one split.
+
+    Attributes:
+        files: their URIs, in the manifest's order.
+        records: how many they hold together.
+        shape: of each record.
+    """
+
+    files: tuple[str, ...]
+    records: int
+    shape: RecordShape
+
+
+def open_records(uri: str) -> Dataset:
+    """The dataset at ``uri``, which must hold BERT pretraining records.
+
+    Raises:
+        InputError: no dataset there, or one of another kind.
+    """
+    dataset = Dataset.open(uri)
+    manifest = dataset.manifest
+    if manifest.stage != "records":
+        raise InputError(f"{uri} is a dataset of the stage {manifest.stage}, not of records; name a records dataset")
+    objective = manifest.config.get("objective")
+    if objective != "bert":
+        raise InputError(f"the records at {uri} are made for the objective {objective}; the models here train on bert's")
+    return dataset
+
+
+def record_files(dataset: Dataset, split: str) -> RecordFiles:
+    """The shards of ``split``, all there and of the size that the manifest tells.
+
+    Raises:
+        InputError: no such split, no record in it, or a shard is missing or cut.
+    """
+    shards = dataset.shards(split)
+    records = sum(shard.records for shard in shards)
+    if not records:
+        splits = ", ".join(dataset.splits()) or "none"
+        raise InputError(f"{dataset.uri} has no records in the split {split} (its splits: {splits}); make records that have")
+    for shard in shards:
+        size = storage.size(dataset.path(shard))
+        if size != shard.bytes:
+            state = "is missing" if size < 0 else f"has {size} bytes instead of {shard.bytes}"
+            raise InputError(f"{dataset.path(shard)} {state}; run the stage that writes the records again")
+    return RecordFiles(tuple(dataset.path(shard) for shard in shards if shard.records), records, record_shape(dataset))
+
+
+def record_shape(dataset: Dataset) -> RecordShape:
+    """S and P of the records in ``dataset``."""
+    config = dataset.manifest.config
+    return RecordShape(int(config["max_seq_length"]), int(config["max_predictions_per_seq"]))
+
+
+def held_out_split(dataset: Dataset, split: str) -> str:
+    """``split``, or where that is "" the first of `HELD_OUT_SPLITS` that has records.
+
+    Raises:
+        InputError: there is none.
+    """
+    if split:
+        return split
+    for name in HELD_OUT_SPLITS:
+        if any(shard.records for shard in dataset.shards(name)):
+            return name
+    raise InputError(
+        f"{dataset.uri} has no records in a {' or '.join(HELD_OUT_SPLITS)} split to evaluate on; make records that have"
+    )
+
+
+def check_vocabulary(records: Dataset, digest: str, whose: str) -> None:
+    """Raises InputError unless ``records`` were made with the vocabulary of the manifest digest ``digest``."""
+    if digest not in {entry.digest for entry in records.manifest.inputs}:
+        inputs = ", ".join(f"{entry.name} ({entry.digest[:12]})" for entry in records.manifest.inputs)
+        raise InputError(
+            f"the records at {records.uri} were not made with the vocabulary of {whose} ({digest[:12]}) but from {inputs}; "
+            "name the vocabulary that they were made with, or make the records again"
+        )
+
+
+def vocabulary_files(dataset: Dataset) -> Mapping[str, bytes]:
+    """The content of a vocabulary's files by name, vocab.txt among them.
+
+    Raises:
+        InputError: the dataset holds none.
+        IntegrityError: a file was changed after it was written.
+    """
+    if VOCAB_NAME not in {shard.name for shard in dataset.manifest.shards}:
+        raise InputError(f"{dataset.uri} holds no {VOCAB_NAME}; name a vocabulary dataset")
+    files = {shard.name: storage.read_bytes(dataset.path(shard)) for shard in dataset.manifest.shards}
+    for shard in dataset.manifest.shards:
+        if hashlib.sha256(files[shard.name]).hexdigest() != shard.sha256:
+            raise IntegrityError(f"{dataset.path(shard)} was changed after it was written; make the vocabulary again")
+    return files
+
+
+def count_tokens(vocab: bytes) -> int:
+    """The entries of a vocab.txt: its lines."""
+    return vocab.count(b"\n") + (not vocab.endswith(b"\n"))
