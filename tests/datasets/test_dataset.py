@@ -7,6 +7,7 @@ from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset, verify
 from threadmill.datasets.digest import file_digest
 from threadmill.datasets.manifest import FileEntry, Manifest, read_manifest, write_manifest
+from threadmill.errors import InputError
 
 
 @pytest.fixture
@@ -27,6 +28,12 @@ def test_shards_are_told_by_split_in_the_order_of_the_manifest(uri: str) -> None
 def test_a_dataset_refers_to_itself_by_name_and_digest(uri: str) -> None:
     entry = Dataset.open(uri).as_input()
     assert (entry.name, entry.digest, entry.uri) == ("conversations", read_manifest(uri).digest, uri)
+
+
+def test_a_dataset_of_another_stage_than_the_one_wanted_is_refused(uri: str) -> None:
+    assert Dataset.open(uri, "conversations") == Dataset.open(uri)
+    with pytest.raises(InputError, match="is a dataset of the stage conversations; name one of the stage vocabulary"):
+        Dataset.open(uri, "vocabulary")
 
 
 def test_files_that_are_no_shards_stand_for_themselves(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from threadmill.datasets import storage
 from threadmill.datasets.digest import file_digest
 from threadmill.datasets.manifest import FileEntry, InputEntry, Manifest, read_manifest
 from threadmill.datasets.shards import ShardName
+from threadmill.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,19 @@ class Dataset:
     manifest: Manifest
 
     @classmethod
-    def open(cls, uri: str) -> "Dataset":
-        """Opens the dataset at ``uri``; raises InputError where there is none."""
-        return cls(uri, read_manifest(uri))
+    def open(cls, uri: str, stage: str = "") -> "Dataset":
+        """Opens the dataset at ``uri``.
+
+        Args:
+            stage: the stage that must have made it; "" for any.
+
+        Raises:
+            InputError: no dataset there, or one of another stage.
+        """
+        manifest = read_manifest(uri)
+        if stage and manifest.stage != stage:
+            raise InputError(f"{uri} is a dataset of the stage {manifest.stage}; name one of the stage {stage}")
+        return cls(uri, manifest)
 
     def as_input(self) -> InputEntry:
         """How a dataset made from this one refers to it."""

@@ -71,7 +71,7 @@ def _run_in_pool(stage: MapStage, tasks: Sequence[Task], uri: str, workers: int)
 
 
 def _prepare_worker(parent: int, threads: int) -> None:
-    os.environ["POLARS_MAX_THREADS"] = str(threads)
+    os.environ["POLARS_MAX_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(threads)  # RAYON: Hugging Face tokenizers
     threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
 
 

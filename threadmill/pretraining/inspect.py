@@ -23,9 +23,7 @@ def inspect_records(uri: str, vocabulary: Vocabulary | None = None, limit: int =
     Raises:
         InputError: no records dataset there, or the vocabulary is another one.
     """
-    dataset = Dataset.open(uri)
-    if dataset.manifest.stage != "records":
-        raise InputError(f"{uri} is a dataset of the stage {dataset.manifest.stage}; name a records dataset")
+    dataset = Dataset.open(uri, "records")
     vocabulary = vocabulary or Vocabulary.load(_vocabulary_uri(dataset))
     digests = {entry.digest for entry in dataset.manifest.inputs}
     if vocabulary.digest not in digests:

@@ -17,7 +17,8 @@ from threadmill.pretraining.config import BertConfig
 from threadmill.pretraining.documents import conversation_documents
 from threadmill.pretraining.objectives import OBJECTIVES
 from threadmill.randomness import stream_key
-from threadmill.vocab.vocabulary import Vocabulary, open_vocabulary
+from threadmill.vocab.vocabulary import STAGE as VOCABULARY
+from threadmill.vocab.vocabulary import Vocabulary
 
 _SUFFIX = "tfrecord"
 _EARLIER_CONTEXT = re.compile(r"context/(\d+)")
@@ -44,11 +45,8 @@ class RecordsStage(MapStage):
 
     def plan(self) -> Plan:
         """A task for each shard of each split."""
-        conversations, vocabulary = Dataset.open(self.conversations_uri), open_vocabulary(self.vocabulary_uri)
-        if conversations.manifest.stage != "conversations":
-            raise InputError(
-                f"{self.conversations_uri} is a dataset of the stage {conversations.manifest.stage}; name a conversations dataset"
-            )
+        conversations = Dataset.open(self.conversations_uri, "conversations")
+        vocabulary = Dataset.open(self.vocabulary_uri, VOCABULARY)
         sources = [(name, conversations.path(shard)) for shard in conversations.shards() if (name := ShardName.parse(shard.name))]
         tasks = tuple(Task(str(replace(name, suffix=_SUFFIX)), (path, name.split)) for name, path in sources)
         schema = OBJECTIVES[self.config.objective].schema(self.config)

@@ -48,11 +48,7 @@ class VocabularyStage(MapStage):
 
     def plan(self) -> Plan:
         """One task: a vocabulary is made of all shards at once."""
-        dataset = Dataset.open(self.conversations_uri)
-        if dataset.manifest.stage != "conversations":
-            raise InputError(
-                f"{self.conversations_uri} is a dataset of the stage {dataset.manifest.stage}; name a conversations dataset"
-            )
+        dataset = Dataset.open(self.conversations_uri, "conversations")
         if not dataset.shards("train"):
             splits = ", ".join(dataset.splits()) or "none"
             raise InputError(f"{self.conversations_uri} has no train split (its splits: {splits}); make one that has")

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from threadmill.datasets import storage
 from threadmill.datasets.arrow_text import large_strings, text_buffers
 from threadmill.datasets.dataset import Dataset
-from threadmill.errors import InputError, IntegrityError
+from threadmill.errors import IntegrityError
 from threadmill.vocab.chunks import count_chunks, gather_tokens, number_chunks
 from threadmill.vocab.config import SPECIAL_TOKENS
 from threadmill.vocab.wordpiece import CONTINUATION, MAX_CHARACTERS_PER_WORD, bert_tokenizer
@@ -68,7 +68,7 @@ class Vocabulary:
             InputError: no dataset there, or no vocabulary.
             IntegrityError: vocab.txt differs from what the manifest says.
         """
-        dataset = open_vocabulary(uri)
+        dataset = Dataset.open(uri, STAGE)
         path = storage.join(uri, VOCAB_NAME)
         content = storage.read_bytes(path)
         entry = next(shard for shard in dataset.manifest.shards if shard.name == VOCAB_NAME)
@@ -133,17 +133,3 @@ def _bounded(chunk: str) -> str:
     """A word of the same ids: a very long one is [UNK] in any case, and the tokenizer needs 60 bytes for each character."""
     long = len(chunk) > MAX_CHARACTERS_PER_WORD and chunk.isascii() and chunk.isalnum()
     return chunk[: MAX_CHARACTERS_PER_WORD + 1] if long else chunk
-
-
-def open_vocabulary(uri: str) -> Dataset:
-    """The dataset at ``uri``, which must be a vocabulary.
-
-    Raises:
-        InputError: no dataset there, or one of another stage.
-    """
-    dataset = Dataset.open(uri)
-    if dataset.manifest.stage != STAGE:
-        raise InputError(
-            f"{uri} is a dataset of the stage {dataset.manifest.stage}, not a vocabulary; name a vocabulary's folder"
-        )
-    return dataset
