@@ -1,0 +1,89 @@
+"""# reddit_refresh
+
+A month of Reddit's comments to conversations, a vocabulary, BERT pretraining records and a trained model.
+
+It runs on the 1st of each month over the month before, or by hand with the form: every param has a description there.
+With no params and no settings it refreshes the sample world, so that `airflow dags test reddit_refresh` works anywhere.
+
+Every task writes one dataset under `THREADMILL_ROOT/reddit/MONTH/` and returns its URI. A task that is cleared, or killed and
+retried, goes on from the shards that are done, and ends with the same digests.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, chain
+
+from operators.params import reddit_params
+from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, VocabularyOperator
+from operators.reddit import (
+    CheckCommentsOperator,
+    CheckConversationsOperator,
+    ConversationsOperator,
+    IngestOperator,
+    PlanRedditMonth,
+    RedditDumpSensor,
+    ThreadsOperator,
+)
+from operators.release import PublishOperator, ReportOperator
+
+ASSETS = [Asset(name=name, uri=f"threadmill://reddit/{name}") for name in ("conversations", "records", "model")]
+
+with DAG(
+    "reddit_refresh",
+    doc_md=__doc__,
+    schedule=CronDataIntervalTimetable("0 6 1 * *", timezone="UTC"),
+    start_date=datetime(2006, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    params=reddit_params(),
+    render_template_as_native_obj=True,
+    default_args={
+        "owner": "threadmill",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=15),
+        "execution_timeout": timedelta(hours=12),
+    },
+    tags=["threadmill", "reddit"],
+) as dag:
+    plan = PlanRedditMonth(task_id="plan", multiple_outputs=True, execution_timeout=timedelta(minutes=10))
+    at = plan.output
+
+    with TaskGroup("ingestion", tooltip="The month's dump to one table of comments", prefix_group_id=False):
+        wait = RedditDumpSensor(
+            task_id="wait_for_source", source=at["source"], poke_interval=timedelta(minutes=10), timeout=timedelta(days=14)
+        )
+        ingest = IngestOperator(task_id="ingest", source=at["source"], uri=at["comments"])
+        check_comments = CheckCommentsOperator(task_id="check_comments", comments=ingest.output, month=at["month"])
+
+    with TaskGroup("examples", tooltip="Comments to threads, threads to context/response examples", prefix_group_id=False):
+        threads = ThreadsOperator(
+            task_id="threads", comments=at["comments"], lookback=at["lookback"], month=at["month"], uri=at["threads"]
+        )
+        conversations = ConversationsOperator(task_id="conversations", threads=threads.output, uri=at["conversations"])
+        check = CheckConversationsOperator(task_id="check_conversations", conversations=conversations.output)
+
+    with TaskGroup("pretraining", tooltip="Conversations to BERT's records", prefix_group_id=False):
+        vocabulary = VocabularyOperator(
+            task_id="vocabulary", conversations=at["conversations"], month=at["month"], uri=at["vocabularies"]
+        )
+        records = RecordsOperator(
+            task_id="records", conversations=at["conversations"], vocabulary=vocabulary.output, uri=at["records"]
+        )
+
+    with TaskGroup("training", tooltip="Records to a trained and measured model", prefix_group_id=False):
+        train = TrainOperator(
+            task_id="train", records=records.output, vocabulary=vocabulary.output, uri=at["model"],
+            execution_timeout=timedelta(days=7),
+        )  # fmt: skip
+        evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=at["evaluation"])
+
+    with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):
+        made = {name: at[name] for name in ("comments", "threads", "conversations", "records", "model", "evaluation")}
+        report = ReportOperator(task_id="report", datasets={**made, "vocabulary": vocabulary.output}, uri=at["report"])
+        publish = PublishOperator(task_id="publish", datasets={asset.name: made[asset.name] for asset in ASSETS}, assets=ASSETS)
+
+    chain(
+        plan, wait, ingest, check_comments, threads, conversations, check, vocabulary, records, train, evaluate, report, publish
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""What our operators share: faults that a retry cannot mend fail at once, and each task leaves one line of what it did."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from threadmill.errors import ConfigError, GateError, InputError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from threadmill.engine.stage import Stage
+
+
+@contextmanager
+def permanent_faults() -> Iterator[None]:
+    """Turns errors that the same call would meet again into Airflow's way to fail without retries."""
+    try:
+        yield
+    except (ConfigError, InputError, GateError) as error:
+        raise AirflowFailException(str(error)) from None
+
+
+class StageOperator(BaseOperator):
+    """Runs one stage of the library to a finished dataset, and returns its URI.
+
+    Cleared, or killed and retried, it goes on from the shards that are done; where the dataset is there already, of the
+    same config and inputs, it does nothing.
+
+    Args:
+        uri: where the dataset goes.
+    """
+
+    template_fields: Sequence[str] = ("uri",)
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, uri: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.uri = uri
+
+    @abstractmethod
+    def make_stage(self, context: "Context") -> "Stage":
+        """The stage to run, from the templated fields and the run's params."""
+
+    def execute(self, context: "Context") -> str:
+        """Runs the stage."""
+        from threadmill.engine.run import run_stage
+        from threadmill.settings import get_settings
+
+        with permanent_faults():
+            run_stage(self.make_stage(context), self.uri, workers=get_settings().workers or None)
+        return self.uri

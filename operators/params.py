@@ -1,0 +1,160 @@
+"""The trigger form of the Reddit DAGs: typed params with descriptions, limits and sections, made from the stages' settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow.sdk import Param
+
+from threadmill.config import Setting, pick_settings, settings_of
+from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig, find_preset
+from threadmill.pretraining.config import BertConfig
+from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
+from threadmill.vocab.config import VocabularyConfig
+
+_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+# In the form one name means one thing: these names occur in several configs.
+_TRAINING_NAMES = {"seed": "training_seed"}
+
+
+@dataclass(frozen=True)
+class Configs:
+    """The configs of all stages of a run, checked."""
+
+    threads: ThreadsConfig
+    conversations: ConversationsConfig
+    vocabulary: VocabularyConfig
+    records: BertConfig
+    training: TrainingConfig
+    checkpoints: CheckpointConfig
+    evaluation: EvaluationConfig
+
+
+def picked(params: Mapping[str, Any]) -> Configs:
+    """The configs that a run's params ask for.
+
+    Raises:
+        ConfigError: a value outside its limits.
+    """
+    preset = find_preset(params["preset"])
+    training = {name: params[form] for name, form in _training_names().items()}
+    return Configs(
+        threads=replace(preset.threads, **pick_settings(ThreadsConfig, params)),
+        conversations=replace(preset.conversations, **pick_settings(ConversationsConfig, params)),
+        vocabulary=VocabularyConfig(**pick_settings(VocabularyConfig, params)),
+        records=BertConfig(**pick_settings(BertConfig, params)),
+        training=TrainingConfig(**training),
+        checkpoints=CheckpointConfig(**pick_settings(CheckpointConfig, params)),
+        evaluation=EvaluationConfig(),
+    )
+
+
+def reddit_params() -> dict[str, Param]:
+    """The form of reddit_refresh. Defaults are constant, so that parsing again makes no new version of the DAG."""
+    return {
+        **_source_params(),
+        **_preset_params("Conversations", (*_of(ThreadsConfig, _SPLITS), *_of(ConversationsConfig, _EXAMPLES))),
+        **_check_params(),
+        **_params("Vocabulary", _of(VocabularyConfig, ("vocab_size", "lowercase", "sample_lines"))),
+        "rebuild_vocabulary": Param(
+            False, type="boolean", title="rebuild_vocabulary", section="Vocabulary",
+            description="Make a new vocabulary of this month instead of using the newest there is",
+        ),
+        **_params("Records", _of(BertConfig, _RECORDS)),
+        **_params("Training", settings_of(TrainingConfig), _TRAINING_NAMES),
+        **_params("Training", settings_of(CheckpointConfig)),
+    }  # fmt: skip
+
+
+_SPLITS = (
+    "train_split",
+    "validation_split",
+    "test_split",
+    "num_shards_train",
+    "num_shards_validation",
+    "num_shards_test",
+)
+_EXAMPLES = ("parent_depth", "max_length", "min_length", "format")
+_RECORDS = (
+    "max_seq_length",
+    "max_predictions_per_seq",
+    "masked_lm_prob",
+    "short_seq_prob",
+    "dupe_factor",
+    "random_seed",
+)
+
+
+def _of(config: type, names: Sequence[str]) -> list[Setting]:
+    found = {setting.name: setting for setting in settings_of(config)}
+    return [found[name] for name in names]
+
+
+def _training_names() -> dict[str, str]:
+    return {setting.name: _TRAINING_NAMES.get(setting.name, setting.name) for setting in settings_of(TrainingConfig)}
+
+
+def _source_params() -> dict[str, Param]:
+    section = "Source"
+    return {
+        "month": Param(
+            None, type=["null", "string"], pattern=r"^\d{4}-(0[1-9]|1[0-2])$", title="month", section=section,
+            description="Month to refresh (YYYY-MM). Empty: the month of the run's data interval",
+        ),
+        "source": Param(
+            None, type=["null", "string"], title="source", section=section,
+            description="The month's dump, a path or URI, {month} allowed; or 'sample'. Empty: THREADMILL_REDDIT_SOURCE",
+        ),
+        "sample_comments": Param(
+            20_000, type="integer", minimum=1, title="sample_comments", section=section,
+            description="Comments of the sample world, where the source is 'sample'",
+        ),
+        "lookback_months": Param(
+            6, type="integer", minimum=0, maximum=120, title="lookback_months", section=section,
+            description="Months before, as far as they were ingested, whose comments are context",
+        ),
+        "preset": Param(
+            "default", type="string", enum=list(PRESETS), title="preset", section=section,
+            description="; ".join(f"{name}: {preset.description}" for name, preset in PRESETS.items()),
+        ),
+    }  # fmt: skip
+
+
+def _check_params() -> dict[str, Param]:
+    section = "Checks"
+    return {
+        "max_tombstone_rate": Param(
+            0.5, type="number", minimum=0, maximum=1, title="max_tombstone_rate", section=section,
+            description="Comments whose text was removed, as a fraction of all, at most",
+        ),
+        "min_examples": Param(
+            1, type="integer", minimum=1, title="min_examples", section=section, description="Examples at least",
+        ),
+        "min_yield": Param(
+            0.01, type="number", minimum=0, maximum=1, title="min_yield", section=section,
+            description="Examples a comment at least (the reference pipeline's run over all of Reddit gave 0.1975)",
+        ),
+    }  # fmt: skip
+
+
+def _preset_params(section: str, settings: Sequence[Setting]) -> dict[str, Param]:
+    """Params whose default is the preset's."""
+    return {setting.name: _param(setting, setting.name, section, from_preset=True) for setting in settings}
+
+
+def _params(section: str, settings: Sequence[Setting], names: Mapping[str, str] | None = None) -> dict[str, Param]:
+    forms = {setting.name: (names or {}).get(setting.name, setting.name) for setting in settings}
+    return {forms[setting.name]: _param(setting, forms[setting.name], section) for setting in settings}
+
+
+def _param(setting: Setting, name: str, section: str, *, from_preset: bool = False) -> Param:
+    kind = _TYPES[type(setting.default)]
+    schema: dict[str, Any] = {"type": ["null", kind] if from_preset else kind, "title": name, "section": section}
+    if setting.minimum is not None:
+        schema["minimum"] = setting.minimum
+    if setting.maximum is not None:
+        schema["maximum"] = setting.maximum
+    if setting.choices:
+        schema["enum"] = [*setting.choices, None] if from_preset else list(setting.choices)
+    help = f"{setting.help} (preset default: {setting.default})" if from_preset else setting.help
+    return Param(None if from_preset else setting.default, description=help, **schema)

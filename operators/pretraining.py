@@ -1,0 +1,108 @@
+"""Operators from conversations to a trained model: vocabulary, records, training, evaluation."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from operators.base import StageOperator
+from operators.params import picked
+from threadmill.datasets.storage import join, list_names
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from threadmill.engine.stage import Stage
+
+
+log = logging.getLogger(__name__)
+
+
+class VocabularyOperator(StageOperator):
+    """The vocabulary: the newest there is, month after month, unless there is none or a new one is asked for.
+
+    A new one goes into a folder of its month, so that earlier records and models keep theirs.
+
+    Args:
+        uri: the folder of all vocabularies.
+        month: the month of the run.
+    """
+
+    template_fields: Sequence[str] = ("uri", "conversations", "month")
+
+    def __init__(self, *, conversations: str, month: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conversations, self.month = conversations, month
+
+    def execute(self, context: "Context") -> str:
+        """Finds or makes it; returns its URI."""
+        there = self._newest_before()
+        if there and not context["params"]["rebuild_vocabulary"]:
+            log.info("vocabulary: using %s", there)
+            return there
+        self.uri = join(self.uri, self.month)
+        return super().execute(context)
+
+    def _newest_before(self) -> str:
+        """The newest finished vocabulary of an earlier month, or "": this month's own is made, or found up to date."""
+        from threadmill.datasets.manifest import find_manifest
+
+        earlier = [name for name in list_names(self.uri) if name < self.month]
+        finished = [name for name in earlier if find_manifest(join(self.uri, name)) is not None]
+        return join(self.uri, max(finished)) if finished else ""
+
+    def make_stage(self, context: "Context") -> "Stage":
+        """The vocabulary stage over the train split."""
+        from threadmill.vocab.stage import VocabularyStage
+
+        return VocabularyStage(self.conversations, picked(context["params"]).vocabulary)
+
+
+class RecordsOperator(StageOperator):
+    """Conversations to pretraining records."""
+
+    template_fields: Sequence[str] = ("uri", "conversations", "vocabulary")
+
+    def __init__(self, *, conversations: str, vocabulary: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conversations, self.vocabulary = conversations, vocabulary
+
+    def make_stage(self, context: "Context") -> "Stage":
+        """The records stage."""
+        from threadmill.pretraining.stage import RecordsStage
+
+        return RecordsStage(self.conversations, self.vocabulary, picked(context["params"]).records)
+
+
+class TrainOperator(StageOperator):
+    """Records to a trained model, in a process of its own; a retry resumes from the last checkpoint."""
+
+    template_fields: Sequence[str] = ("uri", "records", "vocabulary")
+    ui_color = "#fce8e6"
+
+    def __init__(self, *, records: str, vocabulary: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.records, self.vocabulary = records, vocabulary
+
+    def make_stage(self, context: "Context") -> "Stage":
+        """The training stage."""
+        from threadmill.training.stage import TrainingStage
+
+        configs = picked(context["params"])
+        return TrainingStage(self.records, self.vocabulary, configs.training, configs.checkpoints)
+
+
+class EvaluateOperator(StageOperator):
+    """A model's measures on records it was not trained on."""
+
+    template_fields: Sequence[str] = ("uri", "model", "records")
+    ui_color = "#fce8e6"
+
+    def __init__(self, *, model: str, records: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model, self.records = model, records
+
+    def make_stage(self, context: "Context") -> "Stage":
+        """The evaluation stage."""
+        from threadmill.training.stage import EvaluationStage
+
+        return EvaluationStage(self.model, self.records, picked(context["params"]).evaluation)
