@@ -2,4 +2,4 @@
 SELECT COUNT(*) AS dropped
 FROM comments
 JOIN duplicates ON comments.thread_id = duplicates.thread_id AND comments.id = duplicates.id
-WHERE comments.source_row != duplicates.source_row
+WHERE comments.part * 9007199254740992 + comments.source_row != duplicates.place

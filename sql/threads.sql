@@ -7,7 +7,7 @@ WITH hashed AS (
     TO_HEX(MD5(comments.thread_id)) AS thread_hash
   FROM comments
   LEFT JOIN duplicates ON comments.thread_id = duplicates.thread_id AND comments.id = duplicates.id
-  WHERE duplicates.id IS NULL OR comments.source_row = duplicates.source_row
+  WHERE duplicates.id IS NULL OR comments.part * 9007199254740992 + comments.source_row = duplicates.place
 ),
 placed AS (
   SELECT

@@ -53,15 +53,16 @@ class ConversationsStage(MapStage):
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Makes one shard, a row group of whole threads at a time."""
         counters = Counters()
+        shard = ShardName.parse(task.name)
+        assert shard is not None
         with output.shard(task.name) as stream:
             for number, comments in enumerate(_read_groups(task.payload)):
                 examples, counts = make_examples(comments, self.config)
-                examples = _shuffled(examples, task.name, number)
+                examples = _shuffled(examples, shard, number)
                 stream.write(encode(examples, self.config.format))
                 stream.records += examples.height
                 counters.merge(counts)
-        split = ShardName.parse(task.name)
-        return output.result(task, counters, {"examples": {split.split if split else "": counters.written}})
+        return output.result(task, counters, {"examples": {shard.split: counters.written}})
 
     def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Examples a split."""
@@ -88,7 +89,7 @@ def _read_groups(path: str) -> Iterator[pl.DataFrame]:
             yield pl.DataFrame(file.read_row_group(group, columns=list(COLUMNS)))
 
 
-def _shuffled(examples: pl.DataFrame, shard: str, group: int) -> pl.DataFrame:
-    """The examples in an order of no meaning, the same each time: readers want no thread's turns side by side."""
-    seed = int(json_digest([shard, group])[:16], 16)
+def _shuffled(examples: pl.DataFrame, shard: ShardName, group: int) -> pl.DataFrame:
+    """The examples in an order of no meaning, the same each time and in each format: no thread's turns lie side by side."""
+    seed = int(json_digest([shard.split, shard.index, shard.count, group])[:16], 16)
     return examples[np.random.Generator(np.random.PCG64(seed)).permutation(examples.height)]

@@ -41,11 +41,14 @@ class ThreadsStage(StreamStage):
         """One task a shard.
 
         Raises:
-            InputError: a dataset is missing, or none has comments of the month.
+            InputError: a dataset is missing or holds no comments, or none has comments of the month.
         """
         datasets = [Dataset.open(uri) for uri in self.comments]
         if not datasets:
             raise InputError("no comments dataset was named; run the ingest stage first")
+        for dataset in datasets:
+            if dataset.manifest.stage != "ingest":
+                raise InputError(f"{dataset.uri} is a dataset of stage {dataset.manifest.stage}; name a comments dataset")
         months = {month for dataset in datasets for month in dataset.manifest.statistics["months"]}
         if self.config.month and self.config.month not in months:
             raise InputError(
@@ -78,10 +81,10 @@ class ThreadsStage(StreamStage):
     def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
         """Sorts all comments by shard and thread, and cuts the stream into the shards asked for."""
         datasets = [Dataset.open(comments) for comments in self.comments]
-        files = [dataset.path(shard) for dataset in datasets for shard in dataset.manifest.shards]
+        files = [[dataset.path(shard) for shard in dataset.manifest.shards] for dataset in datasets]
         counts = self._shard_counts(datasets)
         with DuckDBWarehouse(self.memory_limit, workers, local_path(uri)) as warehouse:
-            warehouse.load("comments", files)
+            warehouse.load("comments", *files)
             warehouse.create("duplicates", "duplicate_comments", {"prefer_original": self.config.prefer_original})
             duplicates = warehouse.query("count_duplicates")["dropped"][0].as_py()
             rows = warehouse.stream("threads", self._parameters(counts))

@@ -11,8 +11,13 @@ Parameters = Mapping[str, Any]
 class Warehouse(Protocol):
     """Runs the statements of sql/ over named tables. Values are bound, identifiers validated."""
 
-    def load(self, table: str, uris: Sequence[str]) -> None:
-        """Makes the Parquet files at ``uris`` readable as ``table``."""
+    def load(self, table: str, *parts: Sequence[str]) -> None:
+        """Makes Parquet files readable as ``table``.
+
+        Args:
+            parts: the files' URIs, such as those of a dataset each. Besides its columns a row has ``part`` (INT64): which
+                of them it is from, counted from 0.
+        """
 
     def create(self, table: str, statement: str, parameters: Parameters | None = None) -> None:
         """Stores the rows of a statement of sql/ as ``table``."""

@@ -17,6 +17,8 @@ from threadmill.warehouse.base import Parameters
 from threadmill.warehouse.statements import duckdb_sql
 
 _IDENTIFIER = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+_MEMORY = re.compile(r"^\s*(?P<number>\d+(\.\d+)?)\s*(?P<unit>[KMGT])(?P<binary>i?)B\s*$", re.IGNORECASE)
+_BYTES_A_THREAD = 125_000_000
 _BATCH_ROWS = 65_536
 
 
@@ -25,19 +27,21 @@ class DuckDBWarehouse:
 
     Args:
         memory_limit: what DuckDB may hold before it spills, such as "1GB".
-        threads: its threads at most.
+        threads: its threads at most; there are fewer where the memory limit is small.
         spill_folder: where it spills; a folder of its own is made below it, and removed at the end.
+
+    Raises:
+        ConfigError: the memory limit is none.
     """
 
     def __init__(self, memory_limit: str, threads: int, spill_folder: str) -> None:
+        limit = _bytes(memory_limit)
+        # A sort that spills holds some blocks a thread: more threads than the memory serves end in an error.
+        threads = max(1, min(threads, limit // _BYTES_A_THREAD))
         self._spill = tempfile.mkdtemp(prefix=storage.TEMPORARY_PREFIX, dir=spill_folder)
-        try:
-            self._connection = duckdb.connect(
-                config={"memory_limit": memory_limit, "threads": threads, "temp_directory": self._spill}
-            )
-        except duckdb.Error as error:
-            shutil.rmtree(self._spill, ignore_errors=True)
-            raise ConfigError(f"DuckDB refuses memory_limit={memory_limit!r}: {error}; write it as '1GB' or '500MB'") from error
+        self._connection = duckdb.connect(
+            config={"memory_limit": f"{limit // 1000}KB", "threads": threads, "temp_directory": self._spill}
+        )
         self._connection.execute("SET TimeZone = 'UTC'")
 
     def __enter__(self) -> "DuckDBWarehouse":
@@ -47,11 +51,10 @@ class DuckDBWarehouse:
         self._connection.close()
         shutil.rmtree(self._spill, ignore_errors=True)
 
-    def load(self, table: str, uris: Sequence[str]) -> None:
-        """Makes the local Parquet files at ``uris`` readable as ``table``."""
-        paths = [os.path.abspath(storage.local_path(uri)) for uri in uris]
-        literals = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        self._execute(f"CREATE OR REPLACE VIEW {_identifier(table)} AS SELECT * FROM read_parquet([{literals}])")
+    def load(self, table: str, *parts: Sequence[str]) -> None:
+        """Makes local Parquet files readable as ``table``, with a column ``part``; see `Warehouse.load`."""
+        reads = (f"SELECT *, {part}::BIGINT AS part FROM {_read_parquet(uris)}" for part, uris in enumerate(parts))
+        self._execute(f"CREATE OR REPLACE VIEW {_identifier(table)} AS {' UNION ALL BY NAME '.join(reads)}")
 
     def create(self, table: str, statement: str, parameters: Parameters | None = None) -> None:
         """Stores the rows of a statement of sql/ as ``table``."""
@@ -59,11 +62,13 @@ class DuckDBWarehouse:
 
     def query(self, statement: str, parameters: Parameters | None = None) -> pa.Table:
         """The rows of a statement of sql/, all at once: for small results."""
-        return self._rows(statement, parameters).to_arrow_table()
+        with _explained():
+            return self._rows(statement, parameters).to_arrow_table()
 
     def stream(self, statement: str, parameters: Parameters | None = None) -> pa.RecordBatchReader:
         """The rows of a statement of sql/ in batches of about 65,536 rows."""
-        reader = self._rows(statement, parameters).to_arrow_reader(_BATCH_ROWS)
+        with _explained():
+            reader = self._rows(statement, parameters).to_arrow_reader(_BATCH_ROWS)
         return pa.RecordBatchReader.from_batches(reader.schema, _explained_batches(reader))
 
     def _execute(self, sql: str, parameters: Parameters | None = None) -> None:
@@ -71,8 +76,7 @@ class DuckDBWarehouse:
             self._connection.execute(sql, dict(parameters) if parameters else None)
 
     def _rows(self, statement: str, parameters: Parameters | None) -> duckdb.DuckDBPyRelation:
-        with _explained():
-            return self._connection.sql(duckdb_sql(statement), params=dict(parameters) if parameters else None)
+        return self._connection.sql(duckdb_sql(statement), params=dict(parameters) if parameters else None)
 
 
 @contextmanager
@@ -89,6 +93,20 @@ def _explained() -> Iterator[None]:
 def _explained_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     with _explained():
         yield from reader
+
+
+def _bytes(memory_limit: str) -> int:
+    match = _MEMORY.match(memory_limit)
+    if match is None or not float(match["number"]):
+        raise ConfigError(f"the memory limit is {memory_limit!r}; write it as '1GB' or '500MB'")
+    power = "KMGT".index(match["unit"].upper()) + 1
+    return min(int(float(match["number"]) * (1024 if match["binary"] else 1000) ** power), 1 << 60)
+
+
+def _read_parquet(uris: Sequence[str]) -> str:
+    paths = [os.path.abspath(storage.local_path(uri)) for uri in uris]
+    literals = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{literals}])"
 
 
 def _identifier(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -51,6 +52,7 @@ TOMBSTONES = {
 
 _EARLIEST = 1_119_484_800  # 2005-06-23, the day Reddit opened
 _LATEST = 4_102_444_800  # 2100-01-01
+_DETAILS = {"malformed id": "id", "malformed link_id": "link_id", "absurd time": "created_utc"}  # which field shows the fault
 # A surrogate half without its other half: JSON can write it, UTF-8 cannot. (After an escaped backslash it is plain text:
 # the exact reading finds that out.)
 _LONE_SURROGATE = re.compile(
@@ -100,23 +102,23 @@ def _parse_whole(block: Block) -> pl.DataFrame | None:
         return None
     if frame.height != block.lines:  # blank lines
         return None
-    usable = frame.select(_usable().all()).item()
-    return frame if usable else None
+    return None if frame.select(pl.any_horizontal(*_faults().values()).any()).item() else frame
 
 
-def _usable() -> pl.Expr:
+def _faults() -> dict[str, pl.Expr]:
+    """By its name, each thing that can be wrong with a row, the most telling first."""
     seconds = _seconds()
-    return (
-        pl.col("id").str.contains(r"^[0-9a-z]{1,13}$")
-        & pl.col("link_id").str.contains(r"^(t3_)?[0-9a-z]{1,13}$")
-        & pl.col("body").is_not_null()
-        & (seconds >= _EARLIEST)
-        & (seconds < _LATEST)
-    ).fill_null(False)
+    missing = {f"no {name}": pl.col(name).is_null() for name in ("id", "link_id", "created_utc", "body")}
+    return {
+        **missing,
+        "malformed id": ~pl.col("id").str.contains(r"^[0-9a-z]{1,13}$"),
+        "malformed link_id": ~pl.col("link_id").str.contains(r"^(t[0-9]_)?[0-9a-z]{1,13}$"),
+        "absurd time": ~seconds.is_between(_EARLIEST, _LATEST, closed="left").fill_null(False),
+    }
 
 
 def _seconds() -> pl.Expr:
-    text = pl.col("created_utc")
+    text = pl.col("created_utc").str.strip_chars()
     whole = text.cast(pl.Int64, strict=False)
     rounded = text.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
     return pl.when(whole.is_not_null()).then(whole).otherwise(rounded)
@@ -144,21 +146,24 @@ def _normalised(frame: pl.DataFrame, source_rows: pl.Series) -> pl.DataFrame:
 
 
 def _parse_lines(block: Block, source_row: int) -> tuple[pl.DataFrame, list[DeadLetter]]:
-    good: list[bytes] = []
-    numbers: list[int] = []
+    lines: list[tuple[int, bytes]] = []
+    flat: list[bytes] = []
     letters: list[DeadLetter] = []
-    for offset, line in enumerate(block.data.split(b"\n")[: block.lines]):
-        number = block.first_line + offset
-        if not line.strip():
-            letters.append(DeadLetter(number, "blank line", "", ""))
-            continue
+    for number, line in enumerate(block.data.split(b"\n")[: block.lines], block.first_line):
         try:
-            good.append(_repaired(line))
-            numbers.append(number + source_row)
+            flat.append(_flat(line))
+            lines.append((number, line))
         except _UnusableLineError as error:
             letters.append(DeadLetter(number, error.reason, error.detail, _excerpt(line)))
-    frame = pl.read_ndjson(b"\n".join(good), schema=_RAW) if good else pl.DataFrame(schema=_RAW)
-    return _normalised(frame, pl.Series(numbers, dtype=pl.Int64)), letters
+    frame = pl.read_ndjson(b"\n".join(flat), schema=_RAW) if flat else pl.DataFrame(schema=_RAW)
+    reasons = frame.select(pl.coalesce(pl.when(fault).then(pl.lit(name)) for name, fault in _faults().items())).to_series()
+    for row in reasons.is_not_null().arg_true():
+        number, line = lines[row]
+        detail = frame[row, _DETAILS[reasons[row]]] if reasons[row] in _DETAILS else ""
+        letters.append(DeadLetter(number, reasons[row], detail[:60], _excerpt(line)))
+    numbers = pl.Series([number + source_row for number, _ in lines], dtype=pl.Int64)
+    good = reasons.is_null()
+    return _normalised(frame.filter(good), numbers.filter(good)), sorted(letters, key=attrgetter("line"))
 
 
 class _UnusableLineError(Exception):
@@ -167,29 +172,22 @@ class _UnusableLineError(Exception):
         self.reason, self.detail = reason, detail
 
 
-def _repaired(line: bytes) -> bytes:
+def _flat(line: bytes) -> bytes:
     """The line's fields of interest as JSON that the whole-block parser takes.
 
     Raises:
-        _UnusableLineError: it holds no comment.
+        _UnusableLineError: it is blank, or no JSON object.
     """
     value = _json_object(line)
-    for name in ("id", "link_id", "created_utc"):
-        if value.get(name) is None:
-            raise _UnusableLineError(f"no {name}", "")
-    if not isinstance(value.get("body"), str):
-        raise _UnusableLineError("no body", f"body is {type(value.get('body')).__name__}")
-    for name in ("id", "link_id"):
-        if not re.fullmatch(r"(t[0-9]_)?[0-9a-z]{1,13}", str(value[name])) or (name == "id" and "_" in str(value[name])):
-            raise _UnusableLineError(f"malformed {name}", str(value[name])[:40])
-    value["created_utc"] = str(_checked_time(value["created_utc"]))
     value["score"] = _integer(value.get("score"))
     if not isinstance(value.get("is_submitter"), bool):
         value["is_submitter"] = None
-    return orjson.dumps({name: _text(value.get(name)) for name in _RAW})
+    return orjson.dumps({name: value.get(name) for name in _RAW})
 
 
 def _json_object(line: bytes) -> dict[str, Any]:
+    if not line.strip():
+        raise _UnusableLineError("blank line", "")
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -207,26 +205,14 @@ def _parse_fault(line: bytes) -> str:
     return "lone surrogate" if _LONE_SURROGATE.search(line) else "malformed JSON"
 
 
-def _checked_time(value: Any) -> int:
-    try:
-        seconds = int(float(value)) if not isinstance(value, bool) else -1
-    except (TypeError, ValueError, OverflowError):
-        seconds = -1
-    if not _EARLIEST <= seconds < _LATEST:
-        raise _UnusableLineError("absurd time", f"created_utc is {value!r}"[:60])
-    return seconds
-
-
 def _integer(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
     try:
-        number = int(float(value)) if not isinstance(value, bool) else None
+        number = value if isinstance(value, int) else int(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
-    return number if number is not None and abs(number) < 1 << 62 else None
-
-
-def _text(value: Any) -> Any:
-    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+    return number if -(1 << 63) <= number < 1 << 63 else None
 
 
 def _excerpt(line: bytes) -> str:

@@ -17,6 +17,7 @@ _MAX_WINDOW = 1 << 31  # what the dumps declare; the default of every reader is 
 _READ_BYTES = 1 << 16
 BLOCK_BYTES = 1 << 24
 MAX_LINE_BYTES = 1 << 24
+_HEAD_BYTES = 100  # what is kept of a line over the limit
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class _LineCutter:
             _, newline, piece = piece.partition(b"\n")
             if not newline:
                 return
-            yield self._end_of_long_line()
+            yield self._long_line(self._skipping)
+            self._skipping = b""
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size >= block_bytes:
@@ -128,24 +130,39 @@ class _LineCutter:
         end = data.rfind(b"\n") + 1
         rest = data[end:]
         self._pieces, self._size = [rest], len(rest)
-        if end:
-            yield self._block(data[:end])
+        yield from self._blocks(data[:end])
         if len(rest) > self._max_line_bytes:
-            self._skipping, self._pieces, self._size = rest[:100], [], 0
+            self._skipping, self._pieces, self._size = rest[:_HEAD_BYTES], [], 0
 
     def finish(self) -> Iterator[Block]:
         if self._skipping:
-            yield self._end_of_long_line()
+            yield self._long_line(self._skipping)
         data = b"".join(self._pieces)
         if data:
-            yield self._block(data if data.endswith(b"\n") else data + b"\n")
+            yield from self._blocks(data if data.endswith(b"\n") else data + b"\n")
+
+    def _blocks(self, data: bytes) -> Iterator[Block]:
+        """Whole lines as one block, or as several around those over the limit: wherever a line lies, it is judged alike."""
+        start = position = 0
+        while len(data) - position > self._max_line_bytes:
+            newline = data.rfind(b"\n", position, position + self._max_line_bytes + 1)
+            if newline >= 0:
+                position = newline + 1
+                continue
+            if position > start:
+                yield self._block(data[start:position])
+            end = data.index(b"\n", position)
+            yield self._long_line(data[position : min(end, position + _HEAD_BYTES)])
+            start = position = end + 1
+        if start < len(data):
+            yield self._block(data[start:])
 
     def _block(self, data: bytes) -> Block:
         block = Block(data, self._next_line, data.count(b"\n"))
         self._next_line += block.lines
         return block
 
-    def _end_of_long_line(self) -> Block:
-        block = Block(self._skipping, self._next_line, 1, too_long=True)
-        self._next_line, self._skipping = self._next_line + 1, b""
+    def _long_line(self, head: bytes) -> Block:
+        block = Block(head, self._next_line, 1, too_long=True)
+        self._next_line += 1
         return block

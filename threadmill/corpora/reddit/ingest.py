@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import orjson
@@ -48,7 +49,7 @@ class IngestStage(MapStage):
         """One task a source; reads each once for its digest.
 
         Raises:
-            InputError: a source is missing, empty or no file, or is named twice.
+            InputError: a source is missing, empty or no file, or two of them are the same.
         """
         if not self.sources:
             raise InputError("no source was named; name one dump at least, such as RC_2006-01.zst")
@@ -56,6 +57,9 @@ class IngestStage(MapStage):
             check_source(source)
         tasks = tuple(Task(name, index) for index, name in enumerate(_task_names(self.sources)))
         inputs = tuple(InputEntry(storage.name_of(source), file_digest(source), source) for source in self.sources)
+        for first, second in combinations(inputs, 2):
+            if first.digest == second.digest:
+                raise InputError(f"{first.uri} and {second.uri} are the same, byte for byte; name one of them")
         return Plan(inputs, tasks, SCHEMA)
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
