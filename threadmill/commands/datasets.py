@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from threadmill.commands.options import Parsers, add_command
+from threadmill.errors import ConfigError
 
 
 def add_parsers(parsers: Parsers) -> None:
@@ -47,6 +48,8 @@ def _run_show(arguments: argparse.Namespace) -> int:
     from threadmill.datasets.dataset import Dataset
     from threadmill.reports.summary import summary
 
+    if arguments.records < 0:
+        raise ConfigError(f"--records is {arguments.records}; it must be a whole number from 0")
     for line in summary(Dataset.open(arguments.dataset), arguments.records):
         print(line)
     return 0

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-import orjson
 import pyarrow.parquet as pq
 
 from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.tfrecord import parse_example, read_records
+from threadmill.errors import InputError
 from threadmill.reports.dialogue import pick_examples, printable, render_dialogue
 from threadmill.reports.funnel import funnel, funnel_table
 
-_LONGEST_LINE = 2_000
+_LONGEST_TEXT = 2_000  # of a record, in characters
 
 
 def summary(dataset: Dataset, records: int) -> Iterator[str]:
@@ -31,8 +31,7 @@ def summary(dataset: Dataset, records: int) -> Iterator[str]:
     yield from _splits(dataset)
     yield ""
     yield funnel_table(funnel([manifest]))
-    shown = _dialogues if manifest.stage == "conversations" else _first_records
-    for text in shown(dataset, records):
+    for text in _SHOWN.get(manifest.stage, _first_records)(dataset, records):
         yield ""
         yield text
 
@@ -47,13 +46,23 @@ def _dialogues(dataset: Dataset, count: int) -> Iterator[str]:
     return (render_dialogue(example) for example in pick_examples(dataset.uri, count))
 
 
+def _instances(dataset: Dataset, count: int) -> Iterator[str]:
+    """Pretraining records as tokens, masks and labels, or as they lie where their vocabulary is gone."""
+    from threadmill.pretraining.inspect import inspect_records  # imports the tokenizers, which only these need
+
+    try:
+        return inspect_records(dataset.uri, limit=count)
+    except InputError:
+        return _first_records(dataset, count)
+
+
 def _first_records(dataset: Dataset, count: int) -> Iterator[str]:
     """The first records of the first file that has any and is of a kind we can show."""
     for shard in dataset.manifest.shards:
         reader = _READERS.get(shard.name.rsplit(".", 1)[-1])
         if reader is not None and shard.records:
-            lines = islice(reader(dataset.path(shard)), count)
-            return (printable(line[:_LONGEST_LINE]) for line in lines)
+            texts = islice(reader(dataset.path(shard)), count)
+            return (printable(text[:_LONGEST_TEXT]) for text in texts)
     return iter(())
 
 
@@ -61,7 +70,7 @@ def _parquet_rows(uri: str) -> Iterator[str]:
     with storage.open_read(uri) as stream, pq.ParquetFile(stream) as file:
         for batch in file.iter_batches(batch_size=16):
             for row in batch.to_pylist():
-                yield orjson.dumps(row).decode()
+                yield "\n".join(f"{name}: {_shown(value)}" for name, value in row.items() if value is not None)
 
 
 def _examples(uri: str) -> Iterator[str]:
@@ -80,6 +89,7 @@ def _lines(uri: str) -> Iterator[str]:
             yield line.decode(errors="replace").rstrip("\n")
 
 
+_SHOWN: dict[str, Callable[[Dataset, int], Iterator[str]]] = {"conversations": _dialogues, "records": _instances}
 _READERS: dict[str, Callable[[str], Iterator[str]]] = {
     "parquet": _parquet_rows,
     "tfrecord": _examples,
