@@ -112,3 +112,10 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "conversations: conversations (version 1)\n"
+
+
+def test_the_process_ends_with_the_status_and_without_a_traceback(tmp_path: Path) -> None:
+    done = subprocess.run([*CLI, "verify", str(tmp_path / "nowhere")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"threadmill: error: {tmp_path}/nowhere does not exist; run the stage that writes it")
