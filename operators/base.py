@@ -37,6 +37,7 @@ class StageOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("uri",)
     ui_color = "#e8f0fe"
+    dataset_name: str | None = None  # the folder's name where None
 
     def __init__(self, *, uri: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -52,5 +53,5 @@ class StageOperator(BaseOperator):
         from threadmill.settings import get_settings
 
         with permanent_faults():
-            run_stage(self.make_stage(context), self.uri, workers=get_settings().workers or None)
+            run_stage(self.make_stage(context), self.uri, name=self.dataset_name, workers=get_settings().workers or None)
         return self.uri

@@ -8,6 +8,8 @@ from airflow.sdk import Param
 
 from threadmill.config import Setting, pick_settings, settings_of
 from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig, find_preset
+from threadmill.conversations.limits import ConversationLimits
+from threadmill.corpora.limits import CommentLimits
 from threadmill.pretraining.config import BertConfig
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
 from threadmill.vocab.config import VocabularyConfig
@@ -54,7 +56,8 @@ def reddit_params() -> dict[str, Param]:
     return {
         **_source_params(),
         **_preset_params("Conversations", (*_of(ThreadsConfig, _SPLITS), *_of(ConversationsConfig, _EXAMPLES))),
-        **_check_params(),
+        **_params("Checks", _of(CommentLimits, ("max_tombstone_rate",))),
+        **_params("Checks", _of(ConversationLimits, ("min_examples", "min_yield"))),
         **_params("Vocabulary", _of(VocabularyConfig, ("vocab_size", "lowercase", "sample_lines"))),
         "rebuild_vocabulary": Param(
             False, type="boolean", title="rebuild_vocabulary", section="Vocabulary",
@@ -116,23 +119,6 @@ def _source_params() -> dict[str, Param]:
         "preset": Param(
             "default", type="string", enum=list(PRESETS), title="preset", section=section,
             description="; ".join(f"{name}: {preset.description}" for name, preset in PRESETS.items()),
-        ),
-    }  # fmt: skip
-
-
-def _check_params() -> dict[str, Param]:
-    section = "Checks"
-    return {
-        "max_tombstone_rate": Param(
-            0.5, type="number", minimum=0, maximum=1, title="max_tombstone_rate", section=section,
-            description="Comments whose text was removed, as a fraction of all, at most",
-        ),
-        "min_examples": Param(
-            1, type="integer", minimum=1, title="min_examples", section=section, description="Examples at least",
-        ),
-        "min_yield": Param(
-            0.01, type="number", minimum=0, maximum=1, title="min_yield", section=section,
-            description="Examples a comment at least (the reference pipeline's run over all of Reddit gave 0.1975)",
         ),
     }  # fmt: skip
 

@@ -28,6 +28,7 @@ class VocabularyOperator(StageOperator):
     """
 
     template_fields: Sequence[str] = ("uri", "conversations", "month")
+    dataset_name = "vocabulary"
 
     def __init__(self, *, conversations: str, month: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

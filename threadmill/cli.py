@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from threadmill import __version__
-from threadmill.commands import datasets, reddit
+from threadmill.commands import datasets, pretraining, reddit, reports, training
 from threadmill.errors import ConfigError, ThreadmillError
 
-_AREAS = (reddit, datasets)
+_AREAS = (reddit, pretraining, training, reports, datasets)
 
 
 class _Parser(argparse.ArgumentParser):

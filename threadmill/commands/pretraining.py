@@ -1,0 +1,87 @@
+"""threadmill vocab, records and inspect: from conversations to pretraining records."""
+
+import argparse
+
+from threadmill.commands.options import Parsers, add_command, add_output, add_settings, given_settings
+from threadmill.pretraining.config import BertConfig
+from threadmill.vocab.config import VocabularyConfig
+
+
+def add_parsers(parsers: Parsers) -> None:
+    """Adds the area's subcommands."""
+    _add_vocab(parsers)
+    _add_records(parsers)
+    _add_inspect(parsers)
+
+
+def _add_vocab(parsers: Parsers) -> None:
+    vocab = parsers.add_parser("vocab", help="subword vocabularies", description="Subword vocabularies.")
+    train = add_command(
+        vocab.add_subparsers(title="commands", metavar="COMMAND", required=True),
+        "train",
+        "a vocabulary from a random sample of a corpus",
+        "threadmill vocab train /data/reddit/2006-01/conversations --kind wordpiece --size 8192 --output /data/reddit/vocabulary",
+        _run_vocab_train,
+    )
+    train.add_argument("corpus", metavar="CORPUS", help="conversations dataset")
+    train.add_argument("--size", dest="vocab_size", type=int, metavar="N", help="entries at most (default: 8192)")
+    add_output(train)
+    add_settings(train, VocabularyConfig, without=("vocab_size",))
+
+
+def _run_vocab_train(arguments: argparse.Namespace) -> int:
+    config = VocabularyConfig(**given_settings(VocabularyConfig, arguments))
+    from threadmill.engine.run import run_stage
+    from threadmill.vocab.stage import VocabularyStage
+
+    run_stage(VocabularyStage(arguments.corpus, config), arguments.output, workers=arguments.workers)
+    return 0
+
+
+def _add_records(parsers: Parsers) -> None:
+    parser = add_command(
+        parsers,
+        "records",
+        "conversations to BERT's pretraining TFRecords",
+        "threadmill records /data/reddit/2006-01/conversations --vocab /data/reddit/vocabulary --objective bert "
+        "--max-seq-length 128 --output /data/reddit/2006-01/records",
+        _run_records,
+    )
+    parser.add_argument("corpus", metavar="CORPUS", help="conversations dataset")
+    parser.add_argument("--vocab", required=True, metavar="DIR", help="vocabulary dataset")
+    parser.add_argument("--objective", default="bert", choices=("bert",), help="what the records teach (default: bert)")
+    parser.add_argument("--seed", dest="random_seed", type=int, metavar="N", help="the same as --random-seed")
+    add_output(parser)
+    add_settings(parser, BertConfig)
+
+
+def _run_records(arguments: argparse.Namespace) -> int:
+    config = BertConfig(**given_settings(BertConfig, arguments))
+    from threadmill.engine.run import run_stage
+    from threadmill.pretraining.stage import RecordsStage
+
+    run_stage(RecordsStage(arguments.corpus, arguments.vocab, config), arguments.output, workers=arguments.workers)
+    return 0
+
+
+def _add_inspect(parsers: Parsers) -> None:
+    parser = add_command(
+        parsers,
+        "inspect",
+        "print pretraining records as text, with masks, segments and labels",
+        "threadmill inspect /data/reddit/2006-01/records --records 3",
+        _run_inspect,
+    )
+    parser.add_argument("dataset", metavar="RECORDS", help="records dataset")
+    parser.add_argument("--vocab", metavar="DIR", help="the vocabulary (default: where the manifest says it lies)")
+    parser.add_argument("--records", type=int, default=5, metavar="N", help="records to print (default: 5)")
+
+
+def _run_inspect(arguments: argparse.Namespace) -> int:
+    from threadmill.pretraining.inspect import inspect_records
+    from threadmill.vocab.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary.load(arguments.vocab) if arguments.vocab else None
+    for text in inspect_records(arguments.dataset, vocabulary, arguments.records):
+        print(text)
+    return 0

@@ -1,0 +1,107 @@
+"""threadmill check, stats and report: what a dataset holds, and whether it is good."""
+
+import argparse
+
+from threadmill.commands.options import (
+    Parsers,
+    add_command,
+    add_memory_limit,
+    add_output,
+    add_settings,
+    given_settings,
+    memory_limit,
+)
+from threadmill.conversations.limits import ConversationLimits
+from threadmill.corpora.limits import CommentLimits
+from threadmill.reports.config import ReportConfig
+
+_PARTS = ("comments", "threads", "vocabulary", "records", "model", "evaluation")
+
+
+def add_parsers(parsers: Parsers) -> None:
+    """Adds the area's subcommands."""
+    comments = add_command(
+        parsers,
+        "check-comments",
+        "measure comments against limits; exit status 2 where one is outside",
+        "threadmill check-comments /data/reddit/2006-01/comments --month 2006-01",
+        _run_check_comments,
+    )
+    comments.add_argument("dataset", metavar="COMMENTS", help="comments dataset")
+    add_memory_limit(comments)
+    add_settings(comments, CommentLimits)
+    conversations = add_command(
+        parsers,
+        "check-conversations",
+        "measure conversations against limits; exit status 2 where one is outside",
+        "threadmill check-conversations /data/reddit/2006-01/conversations --min-yield 0.05",
+        _run_check_conversations,
+    )
+    conversations.add_argument("dataset", metavar="CONVERSATIONS", help="conversations dataset")
+    add_settings(conversations, ConversationLimits)
+    _add_report(parsers)
+    run = add_command(
+        parsers,
+        "overview",
+        "a run in the terminal: its funnel, some conversations, the model's scores, where all of it lies",
+        "threadmill overview /data/reddit/2006-01",
+        _run_overview,
+    )
+    run.add_argument("run_folder", metavar="DIR", help="the folder of the run's datasets")
+    run.add_argument("--examples", type=int, default=3, metavar="N", help="conversations to print (default: 3)")
+
+
+def _add_report(parsers: Parsers) -> None:
+    report = add_command(
+        parsers,
+        "report",
+        "one HTML page of a run with plots and examples, and a dataset card",
+        "threadmill report /data/reddit/2006-01/conversations --comments /data/reddit/2006-01/comments "
+        "--output /data/reddit/2006-01/report",
+        _run_report,
+    )
+    report.add_argument("conversations", metavar="CONVERSATIONS", help="conversations dataset")
+    for part in _PARTS:
+        report.add_argument(f"--{part}", metavar="DIR", help=f"the run's {part}, if there is one")
+    add_output(report)
+    add_settings(report, ReportConfig)
+
+
+def _run_check_comments(arguments: argparse.Namespace) -> int:
+    limits = CommentLimits(**given_settings(CommentLimits, arguments))
+    from threadmill.corpora.checks import check_comments
+    from threadmill.datasets.gate import enforce
+
+    enforce(check_comments(arguments.dataset, limits, memory_limit=memory_limit(arguments)), arguments.dataset)
+    return 0
+
+
+def _run_check_conversations(arguments: argparse.Namespace) -> int:
+    limits = ConversationLimits(**given_settings(ConversationLimits, arguments))
+    from threadmill.conversations.checks import check_conversations
+    from threadmill.datasets.gate import enforce
+
+    enforce(check_conversations(arguments.dataset, limits), arguments.dataset)
+    return 0
+
+
+def _run_report(arguments: argparse.Namespace) -> int:
+    config = ReportConfig(**given_settings(ReportConfig, arguments))
+    from threadmill.datasets.storage import join
+    from threadmill.engine.run import run_stage
+    from threadmill.reports import PAGE_NAME
+    from threadmill.reports.stage import ReportStage
+
+    parts = {f"{part}_uri": getattr(arguments, part) for part in _PARTS}
+    stage = ReportStage(conversations_uri=arguments.conversations, config=config, **parts)
+    run_stage(stage, arguments.output, workers=arguments.workers)
+    print(join(arguments.output, PAGE_NAME))
+    return 0
+
+
+def _run_overview(arguments: argparse.Namespace) -> int:
+    from threadmill.reports.overview import overview
+
+    for line in overview(arguments.run_folder, arguments.examples):
+        print(line)
+    return 0
