@@ -1,0 +1,8 @@
+"""`make bench`: all benchmarks, one after the other."""
+
+import subprocess
+import sys
+
+for name in ("benchmarks.reddit",):
+    print(f"\n== {name}", flush=True)
+    subprocess.run([sys.executable, "-m", name], check=True)
