@@ -66,6 +66,8 @@ def read_blocks(uri: str, block_bytes: int = BLOCK_BYTES, max_line_bytes: int = 
 
 
 def _is_zstd(head: bytes) -> bool:
+    if len(head) < 4:  # too short for a dump: taken for the beginning of one, so that its reader says so
+        return bool(head) and _ZSTD_MAGIC.startswith(head)
     return head == _ZSTD_MAGIC or int.from_bytes(head, "little") in _ZSTD_SKIPPABLE
 
 
