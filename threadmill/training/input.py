@@ -1,10 +1,13 @@
 """Batches of BERT records for training and evaluation, through tf.data, in an order that can be taken up anywhere."""
 
+import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
+from threadmill.datasets.tfrecord import read_records
 from threadmill.errors import InputError, IntegrityError
 from threadmill.training.records import RecordFiles, RecordShape
 
@@ -38,7 +41,7 @@ def training_batches(records: RecordFiles, batch_size: int, seed: int, start: in
         skipped = tf.where(number == epoch, tf.constant(within, tf.int64), tf.constant(0, tf.int64))
         return _shuffled(records.files, seed, number).skip(skipped)
 
-    return _readable(_parsed(epochs.flat_map(one_epoch).batch(batch_size, drop_remainder=True), records.shape))
+    return _readable(_parsed(epochs.flat_map(one_epoch).batch(batch_size, drop_remainder=True), records.shape), records)
 
 
 def _shuffled(files: tuple[str, ...], seed: int, epoch: Any) -> Any:
@@ -59,7 +62,7 @@ def _shuffled(files: tuple[str, ...], seed: int, epoch: Any) -> Any:
 def held_out_batches(records: RecordFiles, batch_size: int, limit: int) -> Iterator[tuple[Batch, Batch]]:
     """The first ``limit`` records in file order, in batches; the last may be smaller. See `parse_batch`."""
     serialized = tf.data.TFRecordDataset(tf.constant(records.files)).take(limit)
-    return _readable(_parsed(serialized.batch(batch_size), records.shape))
+    return _readable(_parsed(serialized.batch(batch_size), records.shape), records)
 
 
 def masked_tokens(records: RecordFiles) -> Iterator[Batch]:
@@ -67,7 +70,8 @@ def masked_tokens(records: RecordFiles) -> Iterator[Batch]:
     names = ("masked_lm_ids", "masked_lm_weights")
     features = {name: feature for name, feature in _features(records.shape).items() if name in names}
     serialized = tf.data.TFRecordDataset(tf.constant(records.files)).batch(1024)
-    return _readable(serialized.map(lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=_PARALLEL).prefetch(2))
+    parsed = serialized.map(lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=_PARALLEL)
+    return _readable(parsed.prefetch(2), records)
 
 
 def _parsed(serialized: Any, shape: RecordShape) -> Any:
@@ -115,18 +119,29 @@ def _features(shape: RecordShape) -> dict[str, Any]:
     }
 
 
-def _readable(batches: Any) -> Iterator[Any]:
-    """The elements of a tf.data.Dataset; what is wrong with its files is raised as ours."""
+def _readable(batches: Any, records: RecordFiles) -> Iterator[Any]:
+    """The elements of a tf.data.Dataset over ``records``; what is wrong with its files is raised as ours."""
     try:
         yield from batches
     except tf.errors.NotFoundError as error:
-        raise InputError(f"a shard of records is gone ({_first_line(error)}); make the records again") from error
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise InputError(f"a shard of records is gone ({_told(error)}); make the records again") from error
+    except tf.errors.DataLossError as error:
+        _find_damage(records.files)
+        raise IntegrityError(f"a record could not be read ({_told(error)}); make the records again") from error
+    except tf.errors.InvalidArgumentError as error:
+        folder = os.path.dirname(records.files[0])
         raise IntegrityError(
-            f"a record is damaged or of another shape ({_first_line(error)}); "
-            "`threadmill verify` on the records names the shard; make it again"
+            f"a record in {folder} is not of the shape that its manifest tells ({_told(error)}); make the records again"
         ) from error
 
 
-def _first_line(error: Any) -> str:
-    return str(error.message).splitlines()[0]
+def _find_damage(files: tuple[str, ...]) -> None:
+    """Raises IntegrityError with the file, record and byte that are damaged, which TensorFlow does not tell."""
+    for file in files:
+        for _ in read_records(file):
+            pass
+
+
+def _told(error: Any) -> str:
+    """TensorFlow's message without the names of its functions and operations."""
+    return re.sub(r"\{\{.*?\}\} *| *\[Op:.*|.*Name: <unknown>, ", "", str(error.message).splitlines()[0])

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from threadmill.training.checkpoints import Checkpoints
+from threadmill.training.config import TrainingConfig
 from threadmill.training.export import export_model
 from threadmill.training.input import training_batches
 from threadmill.training.losses import LossLog
@@ -30,7 +31,7 @@ def train(spec: TrainerSpec, status: StatusFile) -> None:
     of machine and version of TensorFlow.
 
     Raises:
-        DivergenceError: a loss is not finite.
+        DivergenceError: a loss or gradient is not finite.
         IntegrityError: a record is damaged or of another shape.
     """
     config, workspace = spec.config, Workspace(spec.folder)
@@ -47,13 +48,16 @@ def train(spec: TrainerSpec, status: StatusFile) -> None:
         losses.cut(start)
         status.update(state="training", step=start, steps=config.steps, resumed_from=start)
         recorder = Recorder(losses, status, Summaries(workspace.tensorboard), schedule, config)
-        _run_steps(spec, start, make_train_step(model, optimizer, config.jit_compile), recorder, checkpoints)
+        _run_steps(spec, start, make_train_step(model, optimizer, config), recorder, checkpoints)
     status.update(state="exporting")
     export_model(model, workspace.export)
 
 
-def make_train_step(model: Any, optimizer: Any, jit_compile: bool) -> Step:
-    """One update as a compiled function of a batch; returns float32[3]: the loss, its masked LM and next sentence parts."""
+def make_train_step(model: Any, optimizer: Any, config: TrainingConfig) -> Step:
+    """One update as a compiled function of a batch.
+
+    It returns float32[4]: the loss, its masked LM and next sentence parts, and the norm of the gradient before clipping.
+    """
     weights = [variable.value for variable in model.trainable_variables]
 
     def step(inputs: Any, labels: Any) -> Any:
@@ -62,10 +66,11 @@ def make_train_step(model: Any, optimizer: Any, jit_compile: bool) -> Step:
             masked = sums["masked_loss"] / tf.maximum(sums["masked_weight"], 1.0)
             next_sentence = sums["next_sentence_loss"] / sums["sequences"]
             loss = masked + next_sentence
-        optimizer.apply(tape.gradient(loss, weights), model.trainable_variables)
-        return tf.stack([loss, masked, next_sentence])
+        gradients, norm = tf.clip_by_global_norm(tape.gradient(loss, weights), config.clip_norm)
+        optimizer.apply(gradients, model.trainable_variables)
+        return tf.stack([loss, masked, next_sentence, norm])
 
-    compiled: Step = tf.function(step, jit_compile=jit_compile)
+    compiled: Step = tf.function(step, jit_compile=config.jit_compile)
     return compiled
 
 

@@ -39,10 +39,8 @@ def build_schedule(config: TrainingConfig) -> WarmupLinearDecay:
 
 
 def build_optimizer(config: TrainingConfig, schedule: WarmupLinearDecay, model: Any) -> Any:
-    """AdamW for the weights of ``model``, built, with BERT's epsilon."""
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=config.weight_decay, epsilon=1e-6, global_clipnorm=config.clip_norm, name="adamw"
-    )
+    """AdamW for the weights of ``model``, built, with BERT's epsilon; gradients are clipped before they come to it."""
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, epsilon=1e-6, name="adamw")
     optimizer.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if v.name in _UNDECAYED])
     optimizer.build(model.trainable_variables)
     return optimizer

@@ -3,6 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -37,35 +39,40 @@ class Recorder:
         self._last = time.monotonic()
         self.saved = status.current.resumed_from
 
-    def add(self, step: int, losses: Any) -> None:
-        """Notes the losses (float32[3], perhaps not computed yet) of ``step``."""
-        self._pending.append((step, losses))
+    def add(self, step: int, measures: Any) -> None:
+        """Notes what `threadmill.training.loop.make_train_step` returned for ``step``, perhaps not computed yet."""
+        self._pending.append((step, measures))
         if len(self._pending) == _PENDING_STEPS or time.monotonic() - self._last >= _RECORD_SECONDS:
             self.record()
 
     def record(self) -> None:
-        """Writes all that was noted."""
-        if not self._pending:
-            return
-        lines = [self._line(step, losses.numpy()) for step, losses in self._pending]
-        self._pending.clear()
-        self._losses.append(lines)
-        self._last = time.monotonic()
-        rate = self._sequences_per_second(lines[-1]["step"])
-        for line in lines:
-            if line["step"] % self._every == 0:
-                self._summarise(line, rate)
-        self._summaries.flush()
-        self._status.update(step=lines[-1]["step"], loss=lines[-1]["loss"], sequences_per_second=rate)
+        """Writes all that was noted.
 
-    def _line(self, step: int, losses: Any) -> dict[str, Any]:
-        if not np.isfinite(losses).all():
+        Raises:
+            DivergenceError: a loss or gradient is not finite; the steps before are written.
+        """
+        pending, self._pending = [(step, measures.numpy()) for step, measures in self._pending], []
+        finite = list(takewhile(lambda item: np.isfinite(item[1]).all(), pending))
+        if finite:
+            self._write([_Point(step, *_shortest(measures)) for step, measures in finite])
+        if len(finite) < len(pending):
+            step, (loss, *_, norm) = pending[len(finite)]
             last = f"the last good checkpoint is of step {self.saved}" if self.saved else "there is no checkpoint before it"
             raise DivergenceError(
-                f"the loss became {losses[0]} at step {step} ({last}); lower the learning rate or lengthen the warm-up"
+                f"training diverged at step {step}: the loss is {loss:.4g}, the gradient's norm {norm:.4g} ({last}); "
+                "lower the learning rate or lengthen the warm-up"
             )
-        loss, masked, next_sentence = (float(str(value)) for value in losses)  # the shortest digits of a float32
-        return {"step": step, "loss": loss, "masked_lm_loss": masked, "next_sentence_loss": next_sentence}
+
+    def _write(self, points: "list[_Point]") -> None:
+        self._losses.append(point.line() for point in points)
+        self._last = time.monotonic()
+        newest = points[-1]
+        rate = self._sequences_per_second(newest.step)
+        for point in points:
+            if point.step % self._every == 0:
+                self._summarise(point, rate)
+        self._summaries.flush()
+        self._status.update(step=newest.step, loss=newest.loss, sequences_per_second=rate)
 
     def _sequences_per_second(self, step: int) -> float | None:
         """Over the last seconds; None at first, since the first step's time is mostly compilation."""
@@ -75,9 +82,29 @@ class Recorder:
         (before, first), (now, last) = self._times[0], self._times[-1]
         return round((last - first) * self._batch_size / (now - before), 1) if now > before else None
 
-    def _summarise(self, line: dict[str, Any], rate: float | None) -> None:
-        values = {name: value for name, value in line.items() if name != "step"}
-        values["learning_rate"] = float(self._schedule(line["step"] - 1))
+    def _summarise(self, point: "_Point", rate: float | None) -> None:
+        values = {name: value for name, value in asdict(point).items() if name != "step"}
+        values["learning_rate"] = float(self._schedule(point.step - 1))
         if rate is not None:
             values["sequences_per_second"] = rate
-        self._summaries.scalars(values, line["step"])
+        self._summaries.scalars(values, point.step)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One step's measures, as the training step returns them."""
+
+    step: int
+    loss: float
+    masked_lm_loss: float
+    next_sentence_loss: float
+    gradient_norm: float
+
+    def line(self) -> dict[str, float]:
+        """Its line of the loss log."""
+        return {name: value for name, value in asdict(self).items() if name != "gradient_norm"}
+
+
+def _shortest(measures: Any) -> list[float]:
+    """The floats of the fewest digits that are these float32."""
+    return [float(str(value)) for value in measures]

@@ -1,0 +1,33 @@
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.training.made import PREDICTIONS, SEQ, TOKENS
+from threadmill.training.presets import PRESETS
+
+
+def test_model_has_the_parameters_that_its_preset_tells(tensorflow_facts: dict[str, Any]) -> None:
+    assert tensorflow_facts["model"]["parameters"] == PRESETS["bert-tiny"].parameters(TOKENS, SEQ)
+
+
+def test_heads_give_logits_at_the_masked_positions_and_of_the_next_sentence(tensorflow_facts: dict[str, Any]) -> None:
+    assert tensorflow_facts["model"]["outputs"] == {
+        "masked_lm": ["float32", 2, PREDICTIONS, TOKENS],
+        "next_sentence": ["float32", 2, 2],
+    }
+
+
+@pytest.mark.slow
+def test_base_as_built_has_its_published_size() -> None:
+    program = (
+        "import os; os.environ.update(KERAS_BACKEND='tensorflow', TF_CPP_MIN_LOG_LEVEL='3')\n"
+        "from threadmill.training.model import build_model\n"
+        "from threadmill.training.presets import PRESETS\n"
+        "print(build_model(PRESETS['bert-base'], 30522, 512, 0.1).count_params())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    # Keras counts the states of the 37 dropouts' random generators too, of two numbers each.
+    assert int(done.stdout) - 37 * 2 == 110_106_428

@@ -1,0 +1,202 @@
+"""Training end to end, in real processes: killed, resumed, evaluated, and loaded elsewhere."""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.training.made import SEQ, make_records, make_vocabulary
+from threadmill.datasets.dataset import Dataset, verify
+from threadmill.datasets.manifest import Manifest
+from threadmill.errors import ConfigError, InputError
+from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
+from threadmill.training.stage import EvaluationStage, run_evaluation, run_training
+from threadmill.training.status import read_status
+
+TOKENS = 30
+CONFIG = TrainingConfig(steps=120, batch_size=16, learning_rate=3e-3)
+CHECKPOINTS = CheckpointConfig(save_every=15, keep=2)
+
+# In a process of its own, as another program would do it: with Keras and KerasHub, and without Threadmill.
+ELSEWHERE = """
+import glob, json, os, sys
+os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
+import keras, keras_hub, numpy as np, tensorflow as tf
+from tensorflow.core.util import event_pb2
+folder = sys.argv[1]
+model = keras.models.load_model(folder + "/model.keras")
+ids = np.full((1, 16), 0); ids[0, :15] = [2, 12, 12, 4, 12, 12, 12, 3, 12, 12, 12, 12, 12, 12, 3]
+segments = np.array([[0] * 8 + [1] * 7 + [0]])
+inputs = {"token_ids": ids, "segment_ids": segments, "padding_mask": np.sign(ids), "mask_positions": np.array([[3]])}
+outputs = model(inputs)
+points = {}
+for path in sorted(glob.glob(folder + "/tensorboard/*")):
+    for record in tf.data.TFRecordDataset(path):
+        event = event_pb2.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            points.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+            assert value.metadata.plugin_data.plugin_name == "scalars" or not value.HasField("metadata")
+print(json.dumps({"masked": int(np.argmax(outputs["masked_lm"][0, 0])), "next": outputs["next_sentence"].shape[1],
+                  "points": points, "parameters": sum(int(np.prod(v.shape)) for v in model.trainable_variables)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The URIs of records and of their vocabulary."""
+    folder = tmp_path_factory.mktemp("inputs")
+    shards = {
+        "train-00000-of-00002.tfrecord": 900,
+        "train-00001-of-00002.tfrecord": 700,
+        "validation-00000-of-00001.tfrecord": 200,
+    }
+    vocabulary = make_vocabulary(folder / "vocabulary", TOKENS)
+    return make_records(folder / "records", vocabulary, shards).uri, vocabulary.uri
+
+
+@pytest.fixture(scope="module")
+def undisturbed(inputs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that was trained in one go."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run_training(*inputs, str(folder), CONFIG, CHECKPOINTS)
+    return folder
+
+
+def test_killed_run_is_resumed_by_its_like_only_and_ends_as_the_undisturbed_one(
+    inputs: tuple[str, str], undisturbed: Path, tmp_path: Path
+) -> None:
+    kill_in_the_middle(inputs, tmp_path, after_steps=40)
+    checkpoints = [path.name for path in (tmp_path / "checkpoints").glob("step-*.index")]
+    assert checkpoints
+    assert not (tmp_path / "manifest.json").exists()
+    with pytest.raises(ConfigError, match=r"unfinished run of other settings \(steps was 120, is 130, learning_rate was 0\.003,"):
+        run_training(*inputs, str(tmp_path), TrainingConfig(steps=130, batch_size=16))
+
+    manifest = run_training(*inputs, str(tmp_path), CONFIG, CHECKPOINTS)
+
+    assert (tmp_path / "losses.jsonl").read_text() == (undisturbed / "losses.jsonl").read_text()
+    assert digests(manifest) == digests(Dataset.open(str(undisturbed)).manifest)
+    assert verify(str(tmp_path)) == []
+    status = read_status(str(tmp_path))
+    assert status is not None
+    assert (status.state, status.step, status.exit_code) == ("finished", 120, 0)
+    assert status.resumed_from >= 30  # it did go on from a checkpoint
+
+
+def test_trained_model_is_told_in_full(undisturbed: Path, inputs: tuple[str, str]) -> None:
+    manifest = Dataset.open(str(undisturbed)).manifest
+    described = json.loads((undisturbed / "config.json").read_text())
+    losses = [json.loads(line) for line in (undisturbed / "losses.jsonl").read_text().splitlines()]
+
+    assert [shard.name for shard in manifest.shards] == ["model.keras", "config.json", "losses.jsonl", "vocab.txt"]
+    assert manifest.counters.to_json() == {"read": 1600, "kept": 1600, "dropped": {}, "written": 1, "sequences": 1920}
+    assert manifest.statistics == losses[-1]
+    assert [line["step"] for line in losses] == list(range(1, 121))
+    assert losses[9]["loss"] == pytest.approx(losses[9]["masked_lm_loss"] + losses[9]["next_sentence_loss"], rel=1e-5)
+    assert (described["vocabulary_size"], described["max_seq_length"], described["num_layers"]) == (TOKENS, SEQ, 2)
+    assert described["vocabulary_digest"] == Dataset.open(inputs[1]).manifest.digest
+    assert described["training"]["warmup_steps"] == 12
+    kept = sorted(path.name for path in (undisturbed / "checkpoints").glob("step-*.index"))
+    assert kept == ["step-105.index", "step-120.index"]
+
+
+def test_finished_run_is_not_done_again(undisturbed: Path, inputs: tuple[str, str]) -> None:
+    begin = time.monotonic()
+    run_training(*inputs, str(undisturbed), CONFIG, CheckpointConfig(save_every=99))  # how often it was saved is no matter
+
+    assert time.monotonic() - begin < 2
+
+
+def test_model_beats_the_unigram_baseline_on_held_out_records(undisturbed: Path, inputs: tuple[str, str]) -> None:
+    records, _ = inputs
+    config = EvaluationConfig(max_sequences=150)
+    scores = run_evaluation(str(undisturbed), records, config=config)
+
+    assert scores["sequences"] == 150
+    assert scores["masked_tokens"] == 300
+    manifest = Dataset.open(str(undisturbed / "evaluation")).manifest
+    assert manifest.counters.to_json() == {"read": 200, "kept": 150, "dropped": {"beyond_max_sequences": 50}, "written": 1}
+    assert scores["unigram_loss"] == pytest.approx(math.log(TOKENS - 5), abs=0.1)  # all words are equally frequent
+    assert scores["masked_loss"] < scores["unigram_loss"] - 0.5
+    assert scores["masked_perplexity"] == pytest.approx(math.exp(scores["masked_loss"]), rel=1e-4)
+    assert scores["masked_accuracy"] > 3 * scores["unigram_accuracy"]
+    assert 0.5 <= scores["majority_accuracy"] < 0.6
+    assert json.loads((undisturbed / "evaluation" / "evaluation.json").read_text()) == scores
+
+    begin = time.monotonic()
+    assert run_evaluation(str(undisturbed), records, config=config) == scores
+    assert time.monotonic() - begin < 2
+
+
+def test_model_and_curves_are_read_by_others(undisturbed: Path) -> None:
+    command = [sys.executable, "-c", ELSEWHERE, str(undisturbed)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout)
+    losses = [json.loads(line) for line in (undisturbed / "losses.jsonl").read_text().splitlines()]
+
+    assert found["next"] == 2
+    assert found["masked"] == 12  # as all its neighbours are
+    assert found["parameters"] == json.loads((undisturbed / "config.json").read_text())["parameters"]
+    assert found["points"]["loss"]["60"] == pytest.approx(losses[59]["loss"])
+    assert found["points"]["learning_rate"]["13"] == pytest.approx(3e-3)  # the peak, after 12 steps of warm-up
+    assert set(found["points"]) >= {"masked_lm_loss", "next_sentence_loss", "gradient_norm", "sequences_per_second"}
+
+
+def test_evaluation_wants_a_model_and_records_of_its_vocabulary(
+    undisturbed: Path, inputs: tuple[str, str], tmp_path: Path
+) -> None:
+    other = make_records(tmp_path / "records", make_vocabulary(tmp_path / "vocabulary", 20), {"test-00000-of-00001.tfrecord": 3})
+
+    with pytest.raises(InputError, match=f"not made with the vocabulary of the model at {undisturbed}"):
+        EvaluationStage(str(undisturbed), other.uri).plan()
+    with pytest.raises(InputError, match="a dataset of the stage records, not a model"):
+        EvaluationStage(inputs[0], inputs[0]).plan()
+    with pytest.raises(InputError, match="no records in the split test"):
+        EvaluationStage(str(undisturbed), inputs[0], EvaluationConfig(split="test")).plan()
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_change_nothing(inputs: tuple[str, str], undisturbed: Path, tmp_path: Path) -> None:
+    moments = random.Random(6)
+    for _ in range(20):
+        process = start_training(inputs, tmp_path)
+        time.sleep(moments.uniform(2, 12))
+        kill_group(process)
+
+    manifest = run_training(*inputs, str(tmp_path), CONFIG, CHECKPOINTS)
+
+    assert digests(manifest) == digests(Dataset.open(str(undisturbed)).manifest)
+
+
+def start_training(inputs: tuple[str, str], folder: Path) -> "subprocess.Popen[bytes]":
+    """Trains in a process group of its own, as a task of Airflow does."""
+    program = (
+        "from threadmill.training.config import CheckpointConfig, TrainingConfig\n"
+        "from threadmill.training.stage import run_training\n"
+        f"run_training({inputs[0]!r}, {inputs[1]!r}, {str(folder)!r}, {CONFIG!r}, {CHECKPOINTS!r})"
+    )
+    return subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL)
+
+
+def kill_in_the_middle(inputs: tuple[str, str], folder: Path, after_steps: int) -> None:
+    process = start_training(inputs, folder)
+    losses = folder / "losses.jsonl"
+    while not losses.exists() or losses.read_bytes().count(b"\n") < after_steps:
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    kill_group(process)
+
+
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def digests(manifest: Manifest) -> list[tuple[str, str]]:
+    return [(shard.name, shard.sha256) for shard in manifest.shards]
