@@ -76,17 +76,24 @@ def _write_shard(batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str
 
 
 def _groups_of_threads(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Tables of GROUP_ROWS rows and more that end where a thread ends."""
+    """Tables that end at the first end of a thread at or after GROUP_ROWS rows, wherever the batches are cut."""
     held: list[pa.RecordBatch] = []
+    rows, last_thread = 0, None
     for batch in batches:
-        held.append(batch)
-        if sum(part.num_rows for part in held) < GROUP_ROWS:
-            continue
-        last_thread = pc.index(batch["thread_id"], batch["thread_id"][-1]).as_py()
-        if last_thread == 0:  # one thread fills the batch, and may have begun before it
-            continue
-        held[-1] = batch.slice(0, last_thread)
-        yield pa.Table.from_batches(held, schema)
-        held = [batch.slice(last_thread)]
+        start = 0
+        for first in _thread_starts(batch, last_thread):
+            if rows + first - start >= GROUP_ROWS:
+                yield pa.Table.from_batches([*held, batch.slice(start, first - start)], schema)
+                held, rows, start = [], 0, first
+        held.append(batch.slice(start))
+        rows += batch.num_rows - start
+        last_thread = batch["thread_id"][-1].as_py()
     if held:
         yield pa.Table.from_batches(held, schema)
+
+
+def _thread_starts(batch: pa.RecordBatch, last_thread: str | None) -> list[int]:
+    """The rows of a batch at which another thread begins than that of the row before."""
+    thread = batch["thread_id"]
+    starts: list[int] = (np.flatnonzero(np.asarray(pc.not_equal(thread[1:], thread[:-1]))) + 1).tolist()
+    return starts if thread[0].as_py() == last_thread else [0, *starts]
