@@ -94,6 +94,7 @@ class TestADatasetThatIsThere:
         first = run_stage(NumbersStage(str(control)), uri, workers=1)
         ran(control)
         times = {name: Path(uri, name).stat().st_mtime_ns for name in names(uri)}
+        caplog.clear()
         with caplog.at_level(logging.INFO):
             again = run_stage(NumbersStage(str(control)), uri, workers=1)
         assert again == first
