@@ -54,7 +54,7 @@ with DAG(
         wait = RedditDumpSensor(
             task_id="wait_for_source", source=at["source"], poke_interval=timedelta(minutes=10), timeout=timedelta(days=14)
         )
-        ingest = IngestOperator(task_id="ingest", source=at["source"], uri=at["comments"])
+        ingest = IngestOperator(task_id="ingest", source=at["source"], month=at["month"], uri=at["comments"])
         check_comments = CheckCommentsOperator(task_id="check_comments", comments=ingest.output, month=at["month"])
 
     with TaskGroup("examples", tooltip="Comments to threads, threads to context/response examples", prefix_group_id=False):

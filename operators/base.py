@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from threadmill.errors import ConfigError, GateError, InputError
+from threadmill.errors import ConfigError, DivergenceError, GateError, InputError, IntegrityError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from threadmill.engine.stage import Stage
+
+_PERMANENT = (ConfigError, InputError, IntegrityError, GateError, DivergenceError)
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def permanent_faults() -> Iterator[None]:
     """Turns errors that the same call would meet again into Airflow's way to fail without retries."""
     try:
         yield
-    except (ConfigError, InputError, GateError) as error:
+    except _PERMANENT as error:
         raise AirflowFailException(str(error)) from None
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from operators.base import StageOperator
 from operators.params import picked
-from threadmill.datasets.storage import join, list_names
+from threadmill.datasets.manifest import MANIFEST_NAME
+from threadmill.datasets.storage import exists, join, list_names
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,20 +37,17 @@ class VocabularyOperator(StageOperator):
 
     def execute(self, context: "Context") -> str:
         """Finds or makes it; returns its URI."""
-        there = self._newest_before()
-        if there and not context["params"]["rebuild_vocabulary"]:
-            log.info("vocabulary: using %s", there)
-            return there
-        self.uri = join(self.uri, self.month)
-        return super().execute(context)
+        month = self.month if context["params"]["rebuild_vocabulary"] else self._newest()
+        self.uri = join(self.uri, month)
+        if month == self.month:
+            return super().execute(context)
+        log.info("vocabulary: using %s", self.uri)
+        return self.uri
 
-    def _newest_before(self) -> str:
-        """The newest finished vocabulary of an earlier month, or "": this month's own is made, or found up to date."""
-        from threadmill.datasets.manifest import find_manifest
-
-        earlier = [name for name in list_names(self.uri) if name < self.month]
-        finished = [name for name in earlier if find_manifest(join(self.uri, name)) is not None]
-        return join(self.uri, max(finished)) if finished else ""
+    def _newest(self) -> str:
+        """The month of the newest vocabulary that is not of a later one; this month, to be made, where there is none."""
+        months = [name for name in list_names(self.uri) if name <= self.month]
+        return max((name for name in months if exists(join(self.uri, name, MANIFEST_NAME))), default=self.month)
 
     def make_stage(self, context: "Context") -> "Stage":
         """The vocabulary stage over the train split."""

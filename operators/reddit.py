@@ -4,14 +4,14 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator
 
 from operators.base import StageOperator, permanent_faults
 from operators.params import picked
-from threadmill.datasets.storage import join
+from threadmill.datasets.manifest import MANIFEST_NAME
+from threadmill.datasets.storage import exists, join
 from threadmill.months import add_months, check_month
 from threadmill.settings import get_settings
 
@@ -41,22 +41,22 @@ class PlanRedditMonth(BaseOperator):
             month = check_month(params["month"] or _previous_month(context))
             picked(params)  # a wrong setting is found here, not hours later
             source = _resolve_source(params, month)
-        root = join(get_settings().root, "reddit")
+            root = join(get_settings().root, "reddit")
+            lookback = [join(root, add_months(month, -back), "comments") for back in range(params["lookback_months"], 0, -1)]
         names = ("comments", "threads", "conversations", "records", "model", "evaluation", "report")
-        lookback = [join(root, add_months(month, -back), "comments") for back in range(params["lookback_months"], 0, -1)]
         plan: dict[str, Any] = {"month": month, "source": source, **{name: join(root, month, name) for name in names}}
         plan["vocabularies"] = join(root, "vocabularies")
-        plan["lookback"] = [uri for uri in lookback if os.path.exists(join(uri, "manifest.json"))]
+        plan["lookback"] = [uri for uri in lookback if exists(join(uri, MANIFEST_NAME))]
         log.info("plan: refresh %s from %s to %s", month, source, join(root, month))
         return plan
 
 
 def _previous_month(context: "Context") -> str:
-    """The month of the run's data interval; for a run with none, the month before now."""
+    """The month of the run's data interval; for a run with none, the month before the run: cleared later, it is the same."""
     start = context.get("data_interval_start")
     if start is not None:
         return start.strftime("%Y-%m")
-    return add_months(datetime.now(UTC).strftime("%Y-%m"), -1)
+    return add_months(context["dag_run"].run_after.strftime("%Y-%m"), -1)
 
 
 def _resolve_source(params: Mapping[str, Any], month: str) -> str:
@@ -90,7 +90,6 @@ class RedditDumpSensor(BaseSensorOperator):
     def poke(self, context: "Context") -> bool:
         """True when the dump is there; a folder or an empty file in its place fails at once."""
         from threadmill.corpora.reddit.dump import check_source
-        from threadmill.datasets.storage import exists
 
         if not exists(self.source):
             log.info("wait_for_source: %s is not there yet", self.source)
@@ -104,17 +103,17 @@ class RedditDumpSensor(BaseSensorOperator):
 class IngestOperator(StageOperator):
     """A dump to the month's comments."""
 
-    template_fields: Sequence[str] = ("uri", "source")
+    template_fields: Sequence[str] = ("uri", "source", "month")
 
-    def __init__(self, *, source: str, **kwargs: Any) -> None:
+    def __init__(self, *, source: str, month: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.source = source
+        self.source, self.month = source, month
 
     def make_stage(self, context: "Context") -> "Stage":
         """The ingest stage over the one dump."""
         from threadmill.corpora.reddit.ingest import IngestStage
 
-        return IngestStage((self.source,))
+        return IngestStage((self.source,), month=self.month)
 
 
 class CheckCommentsOperator(BaseOperator):

@@ -62,9 +62,8 @@ class PublishOperator(BaseOperator):
         for name, uri in self.datasets.items():
             with permanent_faults():
                 manifest = read_manifest(uri)
-                problems = verify(uri)
-            if problems:
-                raise IntegrityError(f"{uri}: {'; '.join(problems)}; clear the task that writes it")
+                if problems := verify(uri):
+                    raise IntegrityError(f"{uri}: {'; '.join(problems)}; delete the folder and clear the task that writes it")
             extra = {"uri": uri, "digest": manifest.digest, "records": manifest.records}
             context["outlet_events"][self.assets[name]].extra = extra
         log.info("publish: %s", ", ".join(self.datasets))

@@ -36,6 +36,7 @@ class IngestStage(MapStage):
 
     Args:
         sources: dumps, in the order in which a later duplicate replaces an earlier one.
+        month: of which each source must hold comments (YYYY-MM); "" for any. The bytes do not depend on it.
     """
 
     name = "ingest"
@@ -44,6 +45,7 @@ class IngestStage(MapStage):
 
     sources: tuple[str, ...]
     config: IngestConfig = field(default_factory=IngestConfig)
+    month: str = ""
 
     def plan(self) -> Plan:
         """One task a source; reads each once for its digest.
@@ -80,10 +82,16 @@ class IngestStage(MapStage):
                 counters.kept += frame.height
                 for letter in letters:
                     counters.drop(letter.reason)
+            self._check_months(source, statistics.months)
         if not counters.read:
             raise InputError(f"{source} holds no lines; download it again")
         counters.written = counters.kept
         return output.result(task, counters, statistics.to_json())
+
+    def _check_months(self, source: str, months: Mapping[str, int]) -> None:
+        if self.month and months and self.month not in months:
+            held = f"{min(months)} to {max(months)}" if len(months) > 1 else min(months)
+            raise InputError(f"{source} holds no comment of {self.month}, but of {held}; name the month's dump, or another month")
 
     def check(self, counters: Counters) -> None:
         """Raises InputError where no line held a comment."""
