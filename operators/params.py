@@ -21,7 +21,7 @@ _TRAINING_NAMES = {"seed": "training_seed"}
 
 @dataclass(frozen=True)
 class Configs:
-    """The configs of all stages of a run, checked."""
+    """The configs of all stages and checks of a run, checked themselves."""
 
     threads: ThreadsConfig
     conversations: ConversationsConfig
@@ -30,6 +30,8 @@ class Configs:
     training: TrainingConfig
     checkpoints: CheckpointConfig
     evaluation: EvaluationConfig
+    comment_limits: CommentLimits
+    conversation_limits: ConversationLimits
 
 
 def picked(params: Mapping[str, Any]) -> Configs:
@@ -48,6 +50,8 @@ def picked(params: Mapping[str, Any]) -> Configs:
         training=TrainingConfig(**training),
         checkpoints=CheckpointConfig(**pick_settings(CheckpointConfig, params)),
         evaluation=EvaluationConfig(),
+        comment_limits=CommentLimits(**pick_settings(CommentLimits, params)),
+        conversation_limits=ConversationLimits(**pick_settings(ConversationLimits, params)),
     )
 
 

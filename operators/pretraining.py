@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from operators.base import StageOperator
+from operators.base import StageOperator, permanent_faults
 from operators.params import picked
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.storage import exists, join, list_names
+from threadmill.vocab.config import VocabularyConfig
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,13 +43,24 @@ class VocabularyOperator(StageOperator):
         self.uri = join(self.uri, month)
         if month == self.month:
             return super().execute(context)
-        log.info("vocabulary: using %s", self.uri)
+        with permanent_faults():
+            self._tell_differences(picked(context["params"]).vocabulary)
         return self.uri
 
     def _newest(self) -> str:
         """The month of the newest vocabulary that is not of a later one; this month, to be made, where there is none."""
         months = [name for name in list_names(self.uri) if name <= self.month]
         return max((name for name in months if exists(join(self.uri, name, MANIFEST_NAME))), default=self.month)
+
+    def _tell_differences(self, config: VocabularyConfig) -> None:
+        from threadmill.datasets.dataset import Dataset
+
+        made, asked = Dataset.open(self.uri, "vocabulary").manifest.config, asdict(config)
+        differing = ", ".join(f"{name} is {made.get(name)}, not {asked[name]}" for name in asked if made.get(name) != asked[name])
+        if differing:
+            log.warning("vocabulary: using %s (%s; set rebuild_vocabulary for a new one)", self.uri, differing)
+        else:
+            log.info("vocabulary: using %s", self.uri)
 
     def make_stage(self, context: "Context") -> "Stage":
         """The vocabulary stage over the train split."""

@@ -129,11 +129,10 @@ class CheckCommentsOperator(BaseOperator):
     def execute(self, context: "Context") -> None:
         """Measures, shows the table, and judges."""
         from threadmill.corpora.checks import check_comments
-        from threadmill.corpora.limits import CommentLimits
         from threadmill.datasets.gate import enforce
 
         with permanent_faults():
-            limits = CommentLimits(month=self.month, max_tombstone_rate=context["params"]["max_tombstone_rate"])
+            limits = replace(picked(context["params"]).comment_limits, month=self.month)
             checks = check_comments(self.comments, limits, memory_limit=get_settings().memory_limit)
             enforce(checks, "checks of comments")
         log.info("check_comments: %d checks passed", len(checks))
@@ -185,12 +184,9 @@ class CheckConversationsOperator(BaseOperator):
     def execute(self, context: "Context") -> None:
         """Measures, shows the table, and judges."""
         from threadmill.conversations.checks import check_conversations
-        from threadmill.conversations.limits import ConversationLimits
         from threadmill.datasets.gate import enforce
 
-        params = context["params"]
         with permanent_faults():
-            limits = ConversationLimits(min_examples=params["min_examples"], min_yield=params["min_yield"])
-            checks = check_conversations(self.conversations, limits)
+            checks = check_conversations(self.conversations, picked(context["params"]).conversation_limits)
             enforce(checks, "checks of conversations")
         log.info("check_conversations: %d checks passed", len(checks))
