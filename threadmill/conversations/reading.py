@@ -6,7 +6,7 @@ import polars as pl
 
 from threadmill.datasets import storage
 from threadmill.datasets.tfrecord import decode_columns, read_buffer
-from threadmill.errors import InputError
+from threadmill.errors import InputError, IntegrityError
 
 
 def read_examples(uri: str, columns: Sequence[str]) -> pl.DataFrame:
@@ -21,7 +21,7 @@ def read_examples(uri: str, columns: Sequence[str]) -> pl.DataFrame:
 
     Raises:
         InputError: a file of another kind.
-        IntegrityError: a damaged TFRecord file.
+        IntegrityError: a damaged file.
     """
     if uri.endswith(".tfrecord"):
         table = decode_columns(read_buffer(uri), columns, uri)
@@ -29,5 +29,8 @@ def read_examples(uri: str, columns: Sequence[str]) -> pl.DataFrame:
     if uri.endswith(".jsonl"):
         schema = dict.fromkeys(columns, pl.String)
         content = storage.read_bytes(uri)
-        return pl.read_ndjson(content, schema=schema) if content else pl.DataFrame(schema=schema)
+        try:
+            return pl.read_ndjson(content, schema=schema) if content else pl.DataFrame(schema=schema)
+        except pl.exceptions.ComputeError as error:
+            raise IntegrityError(f"{uri} is not JSON lines ({error}); run `threadmill verify` on its dataset") from error
     raise InputError(f"{uri} is neither .tfrecord nor .jsonl; name a shard of a conversations dataset")

@@ -1,6 +1,6 @@
 """Cuts a sorted stream of comments into shards, in row groups of whole threads."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
 
@@ -75,25 +75,35 @@ def _write_shard(batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str
     return output.result(Task(name), counters)
 
 
-def _groups_of_threads(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Tables that end at the first end of a thread at or after GROUP_ROWS rows, wherever the batches are cut."""
+def _groups_of_threads(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Tables that end with the first thread that brings them to GROUP_ROWS rows.
+
+    They depend on the rows alone, not on how the warehouse cuts its batches, which varies with its threads.
+    """
     held: list[pa.RecordBatch] = []
-    rows, last_thread = 0, None
+    last_thread = None
     for batch in batches:
-        start = 0
-        for first in _thread_starts(batch, last_thread):
-            if rows + first - start >= GROUP_ROWS:
-                yield pa.Table.from_batches([*held, batch.slice(start, first - start)], schema)
-                held, rows, start = [], 0, first
-        held.append(batch.slice(start))
-        rows += batch.num_rows - start
-        last_thread = batch["thread_id"][-1].as_py()
+        begins = _thread_begins(batch["thread_id"], last_thread)
+        last_thread, position = batch["thread_id"][-1], 0
+        while (wanted := np.searchsorted(begins, position + GROUP_ROWS - _rows(held))) < len(begins):
+            end = int(begins[wanted])
+            yield _table([*held, batch.slice(position, end - position)], schema)
+            held, position = [], end
+        held.append(batch.slice(position))
     if held:
-        yield pa.Table.from_batches(held, schema)
+        yield _table(held, schema)
 
 
-def _thread_starts(batch: pa.RecordBatch, last_thread: str | None) -> list[int]:
-    """The rows of a batch at which another thread begins than that of the row before."""
-    thread = batch["thread_id"]
-    starts: list[int] = (np.flatnonzero(np.asarray(pc.not_equal(thread[1:], thread[:-1]))) + 1).tolist()
-    return starts if thread[0].as_py() == last_thread else [0, *starts]
+def _thread_begins(threads: pa.Array, last_thread: pa.Scalar | None) -> npt.NDArray[np.int64]:
+    """The rows of a batch with which a thread begins; ``last_thread`` is the one that the batch before it ended with."""
+    ends = pc.run_end_encode(threads).run_ends.to_numpy()
+    begins: npt.NDArray[np.int64] = np.concatenate([[0], ends[:-1]])
+    return begins[1:] if threads[0] == last_thread else begins
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> int:
+    return sum(batch.num_rows for batch in batches)
+
+
+def _table(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_batches(batches, schema).combine_chunks()  # the edges of chunks would show in the pages
