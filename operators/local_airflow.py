@@ -79,6 +79,8 @@ def ui() -> int:
     variables = {
         **environment(),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",  # loopback only, so nobody else can come
+        # Runs start by hand here: without this, unpausing would first start the month before's.
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": port,
         "AIRFLOW__API__BASE_URL": address,
