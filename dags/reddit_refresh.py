@@ -23,6 +23,7 @@ from operators.reddit import (
     PlanRedditMonth,
     RedditDumpSensor,
     ThreadsOperator,
+    planned,
 )
 from operators.release import PublishOperator, ReportOperator
 
@@ -36,7 +37,6 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=reddit_params(),
-    render_template_as_native_obj=True,
     default_args={
         "owner": "threadmill",
         "retries": 3,
@@ -48,40 +48,43 @@ with DAG(
     tags=["threadmill", "reddit"],
 ) as dag:
     plan = PlanRedditMonth(task_id="plan", multiple_outputs=True, execution_timeout=timedelta(minutes=10))
-    at = plan.output
 
     with TaskGroup("ingestion", tooltip="The month's dump to one table of comments", prefix_group_id=False):
         wait = RedditDumpSensor(
-            task_id="wait_for_source", source=at["source"], poke_interval=timedelta(minutes=10), timeout=timedelta(days=14)
+            task_id="wait_for_source", source=planned("source"), poke_interval=timedelta(minutes=10), timeout=timedelta(days=14)
         )
-        ingest = IngestOperator(task_id="ingest", source=at["source"], month=at["month"], uri=at["comments"])
-        check_comments = CheckCommentsOperator(task_id="check_comments", comments=ingest.output, month=at["month"])
+        ingest = IngestOperator(task_id="ingest", source=planned("source"), month=planned("month"), uri=planned("comments"))
+        check_comments = CheckCommentsOperator(task_id="check_comments", comments=ingest.output, month=planned("month"))
 
     with TaskGroup("examples", tooltip="Comments to threads, threads to context/response examples", prefix_group_id=False):
         threads = ThreadsOperator(
-            task_id="threads", comments=at["comments"], lookback=at["lookback"], month=at["month"], uri=at["threads"]
+            task_id="threads",
+            comments=planned("comments"),
+            lookback=plan.output["lookback"],
+            month=planned("month"),
+            uri=planned("threads"),
         )
-        conversations = ConversationsOperator(task_id="conversations", threads=threads.output, uri=at["conversations"])
+        conversations = ConversationsOperator(task_id="conversations", threads=threads.output, uri=planned("conversations"))
         check = CheckConversationsOperator(task_id="check_conversations", conversations=conversations.output)
 
     with TaskGroup("pretraining", tooltip="Conversations to BERT's records", prefix_group_id=False):
         vocabulary = VocabularyOperator(
-            task_id="vocabulary", conversations=at["conversations"], month=at["month"], uri=at["vocabularies"]
+            task_id="vocabulary", conversations=planned("conversations"), month=planned("month"), uri=planned("vocabularies")
         )
         records = RecordsOperator(
-            task_id="records", conversations=at["conversations"], vocabulary=vocabulary.output, uri=at["records"]
+            task_id="records", conversations=planned("conversations"), vocabulary=vocabulary.output, uri=planned("records")
         )
 
     with TaskGroup("training", tooltip="Records to a trained and measured model", prefix_group_id=False):
         train = TrainOperator(
-            task_id="train", records=records.output, vocabulary=vocabulary.output, uri=at["model"],
+            task_id="train", records=records.output, vocabulary=vocabulary.output, uri=planned("model"),
             execution_timeout=timedelta(days=7),
         )  # fmt: skip
-        evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=at["evaluation"])
+        evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"))
 
     with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):
-        made = {name: at[name] for name in ("comments", "threads", "conversations", "records", "model", "evaluation")}
-        report = ReportOperator(task_id="report", datasets={**made, "vocabulary": vocabulary.output}, uri=at["report"])
+        made = {name: planned(name) for name in ("comments", "threads", "conversations", "records", "model", "evaluation")}
+        report = ReportOperator(task_id="report", datasets={**made, "vocabulary": vocabulary.output}, uri=planned("report"))
         publish = PublishOperator(task_id="publish", datasets={asset.name: made[asset.name] for asset in ASSETS}, assets=ASSETS)
 
     chain(

@@ -25,6 +25,11 @@ log = logging.getLogger(__name__)
 SAMPLE = "sample"
 
 
+def planned(name: str) -> str:
+    """The template of one entry of the plan. (A template draws no edge in the graph: the order of tasks tells it all.)"""
+    return "{{ ti.xcom_pull(task_ids='plan', key='" + name + "') }}"
+
+
 class PlanRedditMonth(BaseOperator):
     """Says which month is refreshed, from which dump, and where each dataset goes; checks every setting first.
 
