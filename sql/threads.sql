@@ -1,6 +1,7 @@
 -- Comments grouped by thread, with the split and the bucket (shard) of their thread, ordered as the shards are written.
 -- Both come from the MD5 of thread_id, from digits of their own, so the split does not depend on the number of buckets.
--- Threads come in the order of their MD5, which is as good as shuffled; comments of one thread in the order of time.
+-- A split's buckets are equal ranges of thread_position (44 bits), so its shards, one after the other, are in one order of all
+-- threads, which is as good as shuffled. Comments of one thread are in the order of time.
 WITH hashed AS (
   SELECT
     comments.*,
@@ -13,7 +14,7 @@ placed AS (
   SELECT
     *,
     CAST(CONCAT('0x', SUBSTR(thread_hash, @split_digit, @split_digits)) AS INT64) AS split_position,
-    CAST(CONCAT('0x', SUBSTR(thread_hash, 16, 14)) AS INT64) AS bucket_position
+    CAST(CONCAT('0x', SUBSTR(thread_hash, 16, 11)) AS INT64) AS thread_position
   FROM hashed
 ),
 parted AS (
@@ -24,9 +25,9 @@ parted AS (
 )
 SELECT
   split_index,
-  MOD(
-    bucket_position,
-    CASE split_index WHEN 0 THEN @train_shards WHEN 1 THEN @validation_shards ELSE @test_shards END
+  DIV(
+    thread_position * CASE split_index WHEN 0 THEN @train_shards WHEN 1 THEN @validation_shards ELSE @test_shards END,
+    17592186044416
   ) AS bucket,
   id,
   parent_id,
@@ -44,4 +45,4 @@ SELECT
   source_row,
   @month = '' OR month = @month AS is_new
 FROM parted
-ORDER BY split_index, bucket, thread_hash, thread_id, created_utc, id
+ORDER BY split_index, thread_position, thread_id, created_utc, id
