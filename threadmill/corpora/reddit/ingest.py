@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -134,7 +134,7 @@ class _ParquetShards:
 
     def __init__(self, shards: NumberedShards, shard_rows: int) -> None:
         self._shards, self._shard_rows = shards, shard_rows
-        self._context: AbstractContextManager[ShardStream] | None = None
+        self._shard: ExitStack | None = None
 
     def __enter__(self) -> "_ParquetShards":
         return self
@@ -143,35 +143,30 @@ class _ParquetShards:
         """Appends rows, opening shards as they are needed."""
         start = 0
         while start < frame.height:
-            if self._context is None:
-                self._open(frame)
+            if self._shard is None:
+                self._shard = self._open(frame)
             rows = frame.slice(start, self._shard_rows - self._stream.records)
             self._writer.write_table(_arrow(rows))
             self._stream.records += rows.height
             start += rows.height
             if self._stream.records == self._shard_rows:
-                self._close(None)
+                shard, self._shard = self._shard, None
+                shard.close()
 
-    def _open(self, frame: pl.DataFrame) -> None:
-        self._context = self._shards.shard()
-        self._stream = self._context.__enter__()
+    def _open(self, frame: pl.DataFrame) -> ExitStack:
         schema = _arrow(frame.clear()).schema
-        self._writer = pq.ParquetWriter(
-            self._stream, schema, compression="zstd", compression_level=1, use_dictionary=_DICTIONARY_COLUMNS
-        )
+        with ExitStack() as shard:
+            self._stream = shard.enter_context(self._shards.shard())
+            self._writer = shard.enter_context(
+                pq.ParquetWriter(
+                    self._stream, schema, compression="zstd", compression_level=1, use_dictionary=_DICTIONARY_COLUMNS
+                )
+            )
+            return shard.pop_all()
 
-    def _close(self, error: BaseException | None) -> None:
-        context, self._context = self._context, None
-        if context is None:
-            return
-        if error is None:
-            self._writer.close()
-            context.__exit__(None, None, None)
-        else:
-            context.__exit__(type(error), error, None)
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._close(error)
+    def __exit__(self, *error: Any) -> None:
+        if self._shard is not None:
+            self._shard.__exit__(*error)
 
 
 def _arrow(frame: pl.DataFrame) -> pa.Table:

@@ -1,0 +1,223 @@
+"""The road's first half: which month, from where, and what is refused."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import zstandard
+from airflow.sdk.exceptions import AirflowFailException
+from pendulum import datetime
+
+from operators.reddit import (
+    CheckCommentsOperator,
+    CheckConversationsOperator,
+    ConversationsOperator,
+    IngestOperator,
+    PlanRedditMonth,
+    RedditDumpSensor,
+    ThreadsOperator,
+)
+from tests.operators.contexts import context
+from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.manifest import find_manifest, read_manifest
+from threadmill.settings import get_settings
+
+DECEMBER, JANUARY = 1_134_000_000, 1_137_000_000
+
+
+def write_dump(path: Path, start: int, threads: int = 20, body: str = "comment number {} of this thread") -> str:
+    """A dump of threads of three comments in a chain, from the second ``start`` of 1970 on."""
+    lines = []
+    for thread in range(threads):
+        link = parent = f"t3_{start:x}{thread:02}"
+        for turn in range(3):
+            name = f"{start:x}{thread:02}{turn}"
+            comment = {"id": name, "link_id": link, "parent_id": parent, "author": f"a{turn}", "score": 1}
+            comment |= {"subreddit": "reddit.com", "created_utc": start + 10 * thread + turn, "body": body.format(turn)}
+            lines.append(json.dumps(comment))
+            parent = f"t1_{name}"
+    path.write_bytes(zstandard.compress("\n".join([*lines, ""]).encode()))
+    return str(path)
+
+
+def plan(values: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
+    made: dict[str, Any] = PlanRedditMonth(task_id="plan").execute(context(values, **params))
+    return made
+
+
+def ingest(uri: Path, source: str, month: str) -> str:
+    return IngestOperator(task_id="ingest", uri=str(uri), source=source, month=month).execute(context())
+
+
+class TestPlan:
+    def test_places_all_datasets_of_a_month_below_the_root(self, root: Path) -> None:
+        made = plan(month="2005-12", source="/data/RC_2005-12.zst")
+        assert made["month"] == "2005-12"
+        assert made["source"] == "/data/RC_2005-12.zst"
+        names = ["comments", "threads", "conversations", "records", "model", "evaluation", "report"]
+        assert [made[name] for name in names] == [f"{root}/reddit/2005-12/{name}" for name in names]
+        assert made["vocabularies"] == f"{root}/reddit/vocabularies"
+        assert made["lookback"] == []
+        assert not root.exists()
+
+    def test_without_a_month_it_is_that_of_the_data_interval(self, root: Path) -> None:
+        interval = {"data_interval_start": datetime(2006, 1, 1, 6), "data_interval_end": datetime(2006, 2, 1, 6)}
+        assert plan(interval, source="x")["month"] == "2006-01"
+        assert plan(interval, source="x", month="2005-12")["month"] == "2005-12"
+
+    def test_without_an_interval_it_is_the_month_before_the_run_whenever_that_is_cleared(self, root: Path) -> None:
+        run = {"dag_run": SimpleNamespace(run_after=datetime(2006, 1, 20))}
+        assert plan(run, source="x")["month"] == "2005-12"
+
+    def test_the_source_may_name_the_month(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert plan(month="2005-12", source="gs://dumps/{month}/RC_{month}.zst")["source"] == "gs://dumps/2005-12/RC_2005-12.zst"
+        monkeypatch.setenv("THREADMILL_REDDIT_SOURCE", "/dumps/RC_{month}.zst")
+        get_settings.cache_clear()
+        assert plan(month="2006-01")["source"] == "/dumps/RC_2006-01.zst"
+        assert plan(month="2006-01", source="/elsewhere.zst")["source"] == "/elsewhere.zst"
+
+    def test_the_sample_world_is_written_once(self, root: Path) -> None:
+        source = Path(plan(month="2006-01", sample_comments=300)["source"])
+        assert source.is_relative_to(root)
+        assert source.name == "RC_2006-01.zst"
+        written = source.stat().st_mtime_ns
+        assert plan(month="2006-01", sample_comments=300, source="sample")["source"] == str(source)
+        assert source.stat().st_mtime_ns == written
+        assert read_manifest(ingest(root / "comments", str(source), "2006-01")).counters.kept == 300
+        assert plan(month="2006-01", sample_comments=200)["source"] != str(source)
+
+    def test_looks_back_at_the_finished_months_only_the_oldest_first(self, root: Path, tmp_path: Path) -> None:
+        dump = write_dump(tmp_path / "RC.zst", DECEMBER)
+        for month in ("2005-05", "2005-06", "2005-12", "2006-01"):
+            ingest(root / "reddit" / month / "comments", dump, "2005-12")
+        unfinished = root / "reddit" / "2005-09" / "comments"
+        unfinished.mkdir(parents=True)
+        (unfinished / "RC_2005-09-00000-of-00001.parquet").write_bytes(b"half")
+
+        def months(**params: Any) -> list[str]:
+            return [Path(uri).parent.name for uri in plan(month="2006-01", source="x", **params)["lookback"]]
+
+        assert months() == ["2005-12"]
+        assert months(lookback_months=7) == ["2005-06", "2005-12"]
+        assert months(lookback_months=12) == ["2005-05", "2005-06", "2005-12"]
+        assert months(lookback_months=0) == []
+
+    @pytest.mark.parametrize(
+        ("params", "message"),
+        [
+            ({"train_split": 0.5}, "the splits do not add up to 1"),
+            ({"max_length": 3}, "max_length is 3"),
+            ({"steps": 10, "warmup_steps": 10}, "warmup_steps is 10"),
+            ({"min_yield": 2}, "min_yield is 2.0"),
+            ({"month": "0003-01", "lookback_months": 120}, "month is '-"),
+        ],
+    )
+    def test_what_cannot_be_done_fails_at_once(self, root: Path, params: dict[str, Any], message: str) -> None:
+        with pytest.raises(AirflowFailException, match=message) as failure:
+            plan(**{"month": "2005-12", "source": "x", **params})
+        assert "\n" not in str(failure.value)
+        assert not root.exists()
+
+    def test_a_setting_of_no_use_fails_at_once(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("THREADMILL_WORKERS", "-1")
+        get_settings.cache_clear()
+        with pytest.raises(AirflowFailException, match="THREADMILL_WORKERS='-1'"):
+            plan(month="2005-12", source="x")
+
+
+class TestSensor:
+    def test_waits_for_a_dump_that_is_not_there_yet(self, tmp_path: Path) -> None:
+        source = tmp_path / "RC_2005-12.zst"
+        sensor = RedditDumpSensor(task_id="wait", source=str(source))
+        assert not sensor.poke(context())
+        write_dump(source, DECEMBER)
+        assert sensor.poke(context())
+
+    def test_a_folder_or_an_empty_file_in_its_place_fails_at_once(self, tmp_path: Path) -> None:
+        with pytest.raises(AirflowFailException, match="is a folder; name the dump file in it"):
+            RedditDumpSensor(task_id="wait", source=str(tmp_path)).poke(context())
+        empty = tmp_path / "RC_2005-12.zst"
+        empty.touch()
+        with pytest.raises(AirflowFailException, match="is empty"):
+            RedditDumpSensor(task_id="wait", source=str(empty)).poke(context())
+
+
+class TestIngest:
+    def test_a_dump_of_another_month_fails_at_once_and_leaves_nothing(self, root: Path, tmp_path: Path) -> None:
+        dump = write_dump(tmp_path / "RC.zst", DECEMBER)
+        with pytest.raises(AirflowFailException) as failure:
+            ingest(root / "comments", dump, "2006-05")
+        assert str(failure.value) == (
+            f"{dump} holds no comment of 2006-05, but of 2005-12; name the month's dump, or another month"
+        )
+        assert not root.exists()
+
+    def test_a_truncated_dump_fails_at_once_and_leaves_nothing(self, root: Path, tmp_path: Path) -> None:
+        dump = Path(write_dump(tmp_path / "RC.zst", DECEMBER))
+        dump.write_bytes(dump.read_bytes()[:-20])
+        with pytest.raises(AirflowFailException, match="truncated"):
+            ingest(root / "comments", str(dump), "2005-12")
+        assert not root.exists()
+
+
+class TestThreadsAndConversations:
+    @pytest.fixture
+    def months(self, root: Path, tmp_path: Path) -> tuple[str, str]:
+        """Comments of December and January."""
+        starts = {"2005-12": DECEMBER, "2006-01": JANUARY}
+        dumps = {month: write_dump(tmp_path / f"RC_{month}.zst", start) for month, start in starts.items()}
+        december, january = (ingest(root / month / "comments", dump, month) for month, dump in dumps.items())
+        return december, january
+
+    def test_a_month_is_new_and_the_months_before_are_context(self, root: Path, months: tuple[str, str]) -> None:
+        december, january = months
+        params = context(num_shards_train=2)
+        threads = ThreadsOperator(
+            task_id="threads", uri=str(root / "threads"), comments=january, lookback=[december], month="2006-01"
+        ).execute(params)
+        manifest = Dataset.open(threads, "threads").manifest
+        assert [entry.uri for entry in manifest.inputs] == [december, january]
+        assert manifest.config["month"] == "2006-01"
+        assert (manifest.counters.read, len(Dataset.open(threads).shards("train"))) == (120, 2)
+        task = ConversationsOperator(task_id="conversations", uri=str(root / "conversations"), threads=threads)
+        counters = read_manifest(task.execute(params)).counters
+        assert counters.dropped["context_only"] == 60
+        assert counters.written == 40
+
+    def test_checks_of_comments_stop_the_run_at_the_limit_of_the_form(self, root: Path, tmp_path: Path) -> None:
+        dump = write_dump(tmp_path / "RC.zst", DECEMBER, body="[deleted]")
+        comments = ingest(root / "comments", dump, "2005-12")
+        check = CheckCommentsOperator(task_id="check", comments=comments, month="2005-12")
+        with pytest.raises(AirflowFailException, match=r"1 of 10 checks failed: tombstones is 1, wanted 0 to 0\.5"):
+            check.execute(context())
+        check.execute(context(max_tombstone_rate=1))
+
+    def test_checks_of_comments_are_of_the_runs_month(self, root: Path, months: tuple[str, str]) -> None:
+        _, january = months
+        check = CheckCommentsOperator(task_id="check", comments=january, month="2006-02")
+        with pytest.raises(AirflowFailException, match=r"not of 2006-02 is 1, wanted <= 0\.01"):
+            check.execute(context())
+
+    def test_checks_of_conversations_stop_the_run_at_the_limit_of_the_form(self, root: Path, months: tuple[str, str]) -> None:
+        december, _ = months
+        threads = ThreadsOperator(
+            task_id="threads", uri=str(root / "threads"), comments=december, lookback=[], month="2005-12"
+        ).execute(context())
+        conversations = ConversationsOperator(task_id="talk", uri=str(root / "talk"), threads=threads).execute(context())
+        check = CheckConversationsOperator(task_id="check", conversations=conversations)
+        check.execute(context(min_examples=40))
+        with pytest.raises(AirflowFailException, match="examples is 40, wanted >= 41"):
+            check.execute(context(min_examples=41))
+        with pytest.raises(AirflowFailException, match="examples a comment is"):
+            check.execute(context(min_yield=0.9))
+
+    def test_a_dump_without_an_example_fails_at_once(self, root: Path, tmp_path: Path) -> None:
+        comments = ingest(root / "comments", write_dump(tmp_path / "RC.zst", DECEMBER, body="no"), "2005-12")
+        threads = ThreadsOperator(
+            task_id="threads", uri=str(root / "threads"), comments=comments, lookback=[], month="2005-12"
+        ).execute(context())
+        with pytest.raises(AirflowFailException, match="its 60 comments give no example"):
+            ConversationsOperator(task_id="talk", uri=str(root / "talk"), threads=threads).execute(context())
+        assert find_manifest(str(root / "talk")) is None
