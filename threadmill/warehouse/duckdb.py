@@ -86,7 +86,7 @@ def _explained() -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise ConfigError(f"{str(error).splitlines()[0]}; raise the memory limit (THREADMILL_MEMORY_LIMIT)") from error
-    except duckdb.IOException as error:
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:  # the second for a file that is no Parquet
         raise InputError(f"{str(error).splitlines()[0]}; check that the disk has room and the files are whole") from error
 
 

@@ -1,0 +1,174 @@
+"""Every statement of sql/ by GoogleSQL's reference evaluator and by DuckDB: equal rows."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.sql.evaluator import Columns, Row, evaluate, keep_compiled_code
+from threadmill.conversations.config import SPLIT_RULES, ThreadsConfig
+from threadmill.corpora.reddit.comments import TOMBSTONES
+from threadmill.warehouse.duckdb import DuckDBWarehouse
+from threadmill.warehouse.statements import googlesql, statement_path
+
+Table = tuple[Columns, Sequence[Row]]
+
+COMMENTS: Columns = {
+    **dict.fromkeys(["id", "parent_id", "parent_kind", "thread_id", "subreddit", "author", "body"], "STRING"),
+    "score": "INT64",
+    "created_utc": "TIMESTAMP",
+    "is_submitter": "BOOL",
+    "distinguished": "STRING",
+    "removal": "STRING",
+    "month": "STRING",
+    "source_row": "INT64",
+    "part": "INT64",
+}
+DUPLICATES: Columns = {"thread_id": "STRING", "id": "STRING", "place": "INT64"}
+POLARS = {"STRING": pl.String, "INT64": pl.Int64, "BOOL": pl.Boolean, "TIMESTAMP": pl.Datetime("us", "UTC")}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A statement, the tables it reads, and its parameters' types and values."""
+
+    statement: str
+    tables: Mapping[str, Table]
+    parameters: Mapping[str, tuple[str, Any]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def evaluator() -> None:
+    keep_compiled_code()
+
+
+def made_comments(count: int, parts: int = 2) -> list[dict[str, Any]]:
+    """Rows with duplicates, nulls and ties, whose ids and texts hold what engines may order or count differently."""
+    draw = random.Random(11)
+    rows = []
+    for number in range(count):
+        text, removal = draw.choice([("héllo 😀", None), ("", None), ("A b", None), *TOMBSTONES.items()])
+        created = datetime(2006, 1, 30, 12, tzinfo=UTC) + timedelta(days=draw.randrange(4), microseconds=draw.choice([0, 1]))
+        row = {
+            "id": draw.choice(["a", "b", "c", "10", "9", "z"]),
+            "parent_id": draw.choice(["a", "gone"]),
+            "parent_kind": draw.choice(["comment", "submission"]),
+            "thread_id": f"t{draw.randrange(12):x}",
+            "subreddit": draw.choice([None, "Ünï", "s"]),
+            "author": draw.choice([None, "it's"]),
+            "body": text,
+            "score": draw.choice([None, -5, 0, 2**62]),
+            "created_utc": created,
+            "is_submitter": draw.choice([None, True, False]),
+            "distinguished": draw.choice([None, "admin"]),
+            "removal": removal,
+            "month": created.strftime("%Y-%m"),
+            "source_row": number // parts + (draw.choice([0, 1]) << 40),
+            "part": number % parts,
+        }
+        rows.append(row)
+    return rows
+
+
+def spoilt_comments() -> list[dict[str, Any]]:
+    """Rows with nulls where none should be."""
+    rows = made_comments(20)
+    for index, name in enumerate(["id", "thread_id", "created_utc", "body", "author", "subreddit", "month", "removal"]):
+        rows[index] = {**rows[index], name: None}
+    return rows
+
+
+def duplicates_of(rows: Sequence[Row], prefer_original: bool) -> Table:
+    """What duplicate_comments.sql is to find, in plain Python."""
+    copies: dict[tuple[str, str], list[tuple[bool, int]]] = {}
+    for row in rows:
+        original = prefer_original and row["removal"] is None
+        copies.setdefault((row["thread_id"], row["id"]), []).append((original, (row["part"] << 53) + row["source_row"]))
+    found = [
+        {"thread_id": thread, "id": identity, "place": max(places)[1]}
+        for (thread, identity), places in copies.items()
+        if len(places) > 1
+    ]
+    return DUPLICATES, found
+
+
+def threads_parameters(config: ThreadsConfig, shards: tuple[int, int, int]) -> dict[str, tuple[str, Any]]:
+    rule, train = SPLIT_RULES[config.split_rule], config.fraction("train")
+    numbers = {
+        "split_digit": rule.first_digit,
+        "split_digits": rule.digits,
+        "train_edge": rule.edge(train),
+        "validation_edge": rule.edge(train + config.fraction("validation")),
+        **dict(zip(["train_shards", "validation_shards", "test_shards"], shards, strict=True)),
+    }
+    return {**{name: ("INT64", value) for name, value in numbers.items()}, "month": ("STRING", config.month)}
+
+
+ROWS = made_comments(90)
+POLYAI = ThreadsConfig(train_split=0.5, validation_split=0.0, test_split=0.5, split_rule="polyai", month="2006-02")
+EVEN = ThreadsConfig(train_split=0.4, validation_split=0.3, test_split=0.3)
+CASES = {
+    "comment_measures": Case("comment_measures", {"comments": (COMMENTS, spoilt_comments())}, {"month": ("STRING", "2006-02")}),
+    "comment_measures of any month": Case("comment_measures", {"comments": (COMMENTS, ROWS)}, {"month": ("STRING", "")}),
+    "comment_measures of nothing": Case("comment_measures", {"comments": (COMMENTS, [])}, {"month": ("STRING", "2006-02")}),
+    "duplicate_comments": Case("duplicate_comments", {"comments": (COMMENTS, ROWS)}, {"prefer_original": ("BOOL", True)}),
+    "duplicate_comments, the last": Case(
+        "duplicate_comments", {"comments": (COMMENTS, ROWS)}, {"prefer_original": ("BOOL", False)}
+    ),
+    "count_duplicates": Case("count_duplicates", {"comments": (COMMENTS, ROWS), "duplicates": duplicates_of(ROWS, True)}, {}),
+    "count_duplicates of none": Case("count_duplicates", {"comments": (COMMENTS, ROWS[:1]), "duplicates": (DUPLICATES, [])}, {}),
+    "threads": Case(
+        "threads",
+        {"comments": (COMMENTS, ROWS), "duplicates": duplicates_of(ROWS, True)},
+        threads_parameters(EVEN, (3, 2, 1)),
+    ),
+    "threads by the reference's rule": Case(
+        "threads",
+        {"comments": (COMMENTS, ROWS), "duplicates": duplicates_of(ROWS, False)},
+        threads_parameters(POLYAI, (1, 1, 4)),
+    ),
+}
+
+
+def duckdb_rows(case: Case, folder: Path) -> list[dict[str, Any]]:
+    with DuckDBWarehouse("300MB", 2, str(folder)) as warehouse:
+        for name, (columns, rows) in case.tables.items():
+            parts = sorted({row.get("part", 0) for row in rows}) or [0]
+            for part in parts:
+                schema = {column: POLARS[kind] for column, kind in columns.items()}
+                frame = pl.DataFrame([row for row in rows if row.get("part", 0) == part], schema=schema)
+                frame.drop("part", strict=False).write_parquet(folder / f"{name}{part}.parquet")
+            warehouse.load(name, *([str(folder / f"{name}{part}.parquet")] for part in parts))
+        values = {name: value for name, (_, value) in case.parameters.items()}
+        found: list[dict[str, Any]] = warehouse.query(case.statement, values).to_pylist()
+        return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_both_engines_give_equal_rows(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    wanted = evaluate(googlesql(case.statement), case.tables, case.parameters)
+    found = duckdb_rows(case, tmp_path)
+    assert wanted
+    assert [list(row) for row in found] == [list(row) for row in wanted]  # the columns' order
+    if "ORDER BY" not in googlesql(case.statement):
+        wanted, found = (sorted(rows, key=repr) for rows in (wanted, found))
+    assert found == wanted
+
+
+def test_every_statement_has_a_case() -> None:
+    statements = {path.stem for path in statement_path("threads").parent.glob("*.sql")}
+    assert statements == {case.statement for case in CASES.values()}
+
+
+@pytest.mark.parametrize("prefer_original", [True, False])
+def test_duplicates_are_those_of_the_rule(tmp_path: Path, prefer_original: bool) -> None:
+    case = Case("duplicate_comments", {"comments": (COMMENTS, ROWS)}, {"prefer_original": ("BOOL", prefer_original)})
+    _, wanted = duplicates_of(ROWS, prefer_original)
+    assert len(wanted) > 20
+    assert sorted(duckdb_rows(case, tmp_path), key=repr) == sorted(wanted, key=repr)
