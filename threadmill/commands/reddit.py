@@ -1,7 +1,7 @@
 """threadmill reddit, ingest, threads, conversations and sample: from dumps to conversations."""
 
 import argparse
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from threadmill.commands.options import (
     Parsers,
@@ -34,6 +34,11 @@ def _add_reddit(parsers: Parsers) -> None:
         _run_reddit,
     )
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="RC_YYYY-MM dump: .zst, or newline-delimited JSON")
+    parser.add_argument(
+        "--keep-stages",
+        action="store_true",
+        help="also write the datasets comments and threads: slower, but a killed run goes on from their shards",
+    )
     add_output(parser)
     _add_preset(parser)
     add_memory_limit(parser)
@@ -50,18 +55,32 @@ def _run_reddit(arguments: argparse.Namespace) -> int:
     preset = find_preset(arguments.preset)
     threads_config = replace(preset.threads, **given_settings(ThreadsConfig, arguments))
     conversations_config = replace(preset.conversations, **given_settings(ConversationsConfig, arguments))
+    output = join(arguments.output, "conversations")
+    if arguments.keep_stages:
+        _run_stages(arguments, threads_config, conversations_config, output)
+    else:
+        from threadmill.engine.run import run_stage
+        from threadmill.fusion.reddit import RedditConfig, RedditStage
+
+        config = RedditConfig(**asdict(threads_config), **asdict(conversations_config))
+        run_stage(RedditStage(tuple(arguments.sources), config, arguments.workers), output)
+    print(output)
+    return 0
+
+
+def _run_stages(
+    arguments: argparse.Namespace, threads_config: ThreadsConfig, conversations_config: ConversationsConfig, output: str
+) -> None:
     from threadmill.conversations.stage import ConversationsStage
     from threadmill.conversations.threads import ThreadsStage
     from threadmill.corpora.reddit.ingest import IngestStage
     from threadmill.engine.run import run_stage
 
-    comments, threads, conversations = (join(arguments.output, name) for name in ("comments", "threads", "conversations"))
+    comments, threads = join(arguments.output, "comments"), join(arguments.output, "threads")
     workers = arguments.workers
     run_stage(IngestStage(tuple(arguments.sources)), comments, workers=workers)
     run_stage(ThreadsStage((comments,), threads_config, memory_limit(arguments)), threads, workers=workers)
-    run_stage(ConversationsStage(threads, conversations_config), conversations, workers=workers)
-    print(conversations)
-    return 0
+    run_stage(ConversationsStage(threads, conversations_config), output, workers=workers)
 
 
 def _add_ingest(parsers: Parsers) -> None:

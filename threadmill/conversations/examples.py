@@ -33,7 +33,7 @@ def make_examples(comments: pl.DataFrame, config: ConversationsConfig) -> tuple[
         null where a feature is absent; and the funnel: each comment is a response that was kept, or was dropped for a reason.
     """
     if config.unescape_html:
-        comments = comments.with_columns(_unescaped(pl.col("body")))
+        comments = comments.with_columns(unescaped(pl.col("body")))
     links = link(comments, parent_kinds=config.parent_kinds)
     turns = _Turns.of(comments, config)
     responses, counters = _choose_responses(comments, links, turns)
@@ -49,7 +49,8 @@ def feature_names(config: ConversationsConfig) -> tuple[str, ...]:
     return tuple(sorted([*own, *config.extra_contexts], key=str.encode))
 
 
-def _unescaped(body: pl.Expr) -> pl.Expr:
+def unescaped(body: pl.Expr) -> pl.Expr:
+    """``body`` with the HTML entities that Reddit writes turned into their characters, once."""
     return body.str.replace_many(list(_HTML_ESCAPES), list(_HTML_ESCAPES.values()))
 
 

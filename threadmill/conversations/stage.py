@@ -47,8 +47,7 @@ class ConversationsStage(MapStage):
             parts = ShardName.parse(shard.name)
             assert parts is not None
             tasks.append(Task(str(ShardName(parts.split, parts.index, parts.count, self.config.format)), dataset.path(shard)))
-        schema = tuple(Field(name, "bytes") for name in feature_names(self.config))
-        return Plan((dataset.as_input(),), tuple(tasks), schema, dataset.manifest.partial)
+        return Plan((dataset.as_input(),), tuple(tasks), example_schema(self.config), dataset.manifest.partial)
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Makes one shard, a row group of whole threads at a time."""
@@ -57,10 +56,9 @@ class ConversationsStage(MapStage):
         assert shard is not None
         with output.shard(task.name) as stream:
             for number, comments in enumerate(_read_groups(task.payload)):
-                examples, counts = make_examples(comments, self.config)
-                examples = _shuffled(examples, shard, number)
-                stream.write(encode(examples, self.config.format))
-                stream.records += examples.height
+                content, counts = encode_group(comments, self.config, shard, number)
+                stream.write(content)
+                stream.records += counts.written
                 counters.merge(counts)
         return output.result(task, counters, {"examples": {shard.split: counters.written}})
 
@@ -73,20 +71,37 @@ class ConversationsStage(MapStage):
 
     def check(self, counters: Counters) -> None:
         """Raises InputError where there is no example at all."""
-        if not counters.written:
-            reasons = ", ".join(
-                f"{reason} {count}" for reason, count in sorted(counters.dropped.items(), key=lambda item: -item[1])
-            )
-            raise InputError(
-                f"{self.threads}: its {counters.read} comments give no example ({reasons}); "
-                "add the months before, or loosen the filter that drops most"
-            )
+        refuse_no_examples(counters, self.threads, self.unit)
+
+
+def example_schema(config: ConversationsConfig) -> tuple[Field, ...]:
+    """The features of an example, all bytes_list."""
+    return tuple(Field(name, "bytes") for name in feature_names(config))
+
+
+def refuse_no_examples(counters: Counters, source: str, unit: str) -> None:
+    """Raises InputError where a finished stage has written nothing, with what dropped most."""
+    if not counters.written:
+        dropped = sorted(counters.dropped.items(), key=lambda item: -item[1])
+        reasons = ", ".join(f"{reason} {count}" for reason, count in dropped)
+        raise InputError(
+            f"{source}: its {counters.read} {unit} give no example ({reasons}); "
+            "add the months before, or loosen the filter that drops most"
+        )
 
 
 def _read_groups(path: str) -> Iterator[pl.DataFrame]:
     with pq.ParquetFile(local_path(path)) as file:
         for group in range(file.num_row_groups):
             yield pl.DataFrame(file.read_row_group(group, columns=list(COLUMNS)))
+
+
+def encode_group(
+    comments: pl.DataFrame, config: ConversationsConfig, shard: ShardName, number: int
+) -> tuple[memoryview, Counters]:
+    """The examples of the ``number``-th group of whole threads of a shard, as they lie in it, and their funnel."""
+    examples, counters = make_examples(comments, config)
+    return encode(_shuffled(examples, shard, number), config.format), counters
 
 
 def _shuffled(examples: pl.DataFrame, shard: ShardName, group: int) -> pl.DataFrame:

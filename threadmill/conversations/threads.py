@@ -4,18 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from threadmill.conversations.config import SPLIT_RULES, SPLITS, ThreadsConfig
+from threadmill.conversations.config import SPLIT_RULES, ThreadsConfig
+from threadmill.conversations.placement import shard_counts, split_edges
 from threadmill.conversations.thread_shards import write_shards
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field
-from threadmill.datasets.shards import MAX_SHARDS, ShardName
+from threadmill.datasets.shards import ShardName
 from threadmill.datasets.storage import local_path
 from threadmill.engine.prefetch import prefetch
 from threadmill.engine.stage import Plan, StreamStage, Task, TaskResult
 from threadmill.errors import InputError
 from threadmill.warehouse.duckdb import DuckDBWarehouse
-
-_SHARD_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -67,16 +66,7 @@ class ThreadsStage(StreamStage):
         )
 
     def _shard_counts(self, datasets: Sequence[Dataset]) -> dict[str, int]:
-        body_bytes = sum(dataset.manifest.statistics["body_bytes"] for dataset in datasets)
-        return {split: self._shards_of(split, body_bytes) for split in SPLITS}
-
-    def _shards_of(self, split: str, body_bytes: int) -> int:
-        # The reference's edges send some threads to test whatever test_split says.
-        used = self.config.fraction(split) > 0 or (split == "test" and self.config.split_rule == "polyai")
-        if not used:
-            return 0
-        automatic = int(-(-body_bytes * self.config.fraction(split) // _SHARD_BYTES))
-        return self.config.num_shards(split) or min(MAX_SHARDS, max(1, automatic))
+        return shard_counts(self.config, sum(dataset.manifest.statistics["body_bytes"] for dataset in datasets))
 
     def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
         """Sorts all comments by shard and thread, and cuts the stream into the shards asked for."""
@@ -91,12 +81,11 @@ class ThreadsStage(StreamStage):
             yield from write_shards(prefetch(rows), rows.schema, counts, {task.name for task in tasks}, uri, duplicates)
 
     def _parameters(self, counts: Mapping[str, int]) -> dict[str, Any]:
-        rule, train = SPLIT_RULES[self.config.split_rule], self.config.fraction("train")
+        rule = SPLIT_RULES[self.config.split_rule]
         return {
             "split_digit": rule.first_digit,
             "split_digits": rule.digits,
-            "train_edge": int(rule.edge(train)),
-            "validation_edge": int(rule.edge(train + self.config.fraction("validation"))),
+            **split_edges(self.config),
             "train_shards": max(1, counts["train"]),
             "validation_shards": max(1, counts["validation"]),
             "test_shards": max(1, counts["test"]),

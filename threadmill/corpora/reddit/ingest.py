@@ -57,27 +57,32 @@ class IngestStage(MapStage):
             raise InputError("no source was named; name one dump at least, such as RC_2006-01.zst")
         for source in self.sources:
             check_source(source)
-        tasks = tuple(Task(name, index) for index, name in enumerate(_task_names(self.sources)))
+        tasks = tuple(Task(name, index) for index, name in enumerate(self.task_names()))
         inputs = tuple(InputEntry(storage.name_of(source), file_digest(source), source) for source in self.sources)
         for first, second in combinations(inputs, 2):
             if first.digest == second.digest:
                 raise InputError(f"{first.uri} and {second.uri} are the same, byte for byte; name one of them")
         return Plan(inputs, tasks, SCHEMA)
 
+    def task_names(self) -> list[str]:
+        """The sources' names less their endings; where two are alike, each with its number."""
+        stems = [storage.name_of(source).split(".")[0] or "source" for source in self.sources]
+        alike = Counter(stems)
+        return [stem if alike[stem] == 1 else f"{stem}.{index}" for index, stem in enumerate(stems)]
+
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Reads one source to its shards and dead letters."""
         source = self.sources[task.payload]
         counters, statistics = Counters(), _Statistics()
-        letters_name = str(ShardName(f"dead_letters-{task.name}", 0, 1, "jsonl"))
         with (
-            output.dead_letters(letters_name) as letters_stream,
+            output.dead_letters(dead_letters_name(task.name)) as letters_stream,
             output.numbered_shards(task.name, "parquet") as shards,
             _ParquetShards(shards, self.config.shard_rows) as writer,
         ):
-            for lines, frame, letters in _parsed_blocks(source, task.payload * _ROWS_OF_ONE_SOURCE):
+            for lines, frame, letters in parsed_blocks(source, task.payload):
                 writer.write(frame)
                 statistics.add(frame)
-                _write_letters(letters_stream, source, letters)
+                write_letters(letters_stream, source, letters)
                 counters.read += lines
                 counters.kept += frame.height
                 for letter in letters:
@@ -110,19 +115,19 @@ class IngestStage(MapStage):
         return merged.to_json()
 
 
-def _task_names(sources: Sequence[str]) -> list[str]:
-    """The sources' names less their endings; where two are alike, each with its number."""
-    stems = [storage.name_of(source).split(".")[0] or "source" for source in sources]
-    alike = Counter(stems)
-    return [stem if alike[stem] == 1 else f"{stem}.{index}" for index, stem in enumerate(stems)]
+def dead_letters_name(task: str) -> str:
+    """The file of a task's dead letters."""
+    return str(ShardName(f"dead_letters-{task}", 0, 1, "jsonl"))
 
 
-def _parsed_blocks(source: str, source_row: int) -> Iterator[Parsed]:
+def parsed_blocks(source: str, index: int) -> Iterator[Parsed]:
+    """The ``index``-th source in blocks: lines read, comments, dead letters. Reading and parsing overlap."""
     blocks = prefetch(read_blocks(source))
-    return prefetch((block.lines, *parse_block(block, source_row)) for block in blocks)
+    return prefetch((block.lines, *parse_block(block, index * _ROWS_OF_ONE_SOURCE)) for block in blocks)
 
 
-def _write_letters(stream: ShardStream, source: str, letters: Sequence[DeadLetter]) -> None:
+def write_letters(stream: ShardStream, source: str, letters: Sequence[DeadLetter]) -> None:
+    """Appends dead letters as JSON lines, with the source's name."""
     for letter in letters:
         entry = {"file": storage.name_of(source), "line": letter.line, "reason": letter.reason}
         stream.write(orjson.dumps({**entry, "detail": letter.detail, "text": letter.text}, option=orjson.OPT_APPEND_NEWLINE))

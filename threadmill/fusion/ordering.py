@@ -1,0 +1,48 @@
+"""Sorts comments into the order of sql/threads.sql, by numbers where that is provably the same as by texts."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from numba import njit
+
+from threadmill.conversations.placement import POSITION_BITS
+
+ORDER = ["split_index", "thread_position", "thread_id", "created_utc", "id"]
+_PACKED_BYTES = 8
+
+
+def sort_comments(comments: pl.DataFrame) -> pl.DataFrame:
+    """``comments`` sorted by ORDER, texts by their bytes.
+
+    Ids of up to eight bytes, as all dumps have them, sort as the big-endian numbers that their bytes spell; and threads
+    need no comparing where no two share a split and a position of 44 bits.
+    """
+    if comments["id"].str.len_bytes().max() > _PACKED_BYTES:  # type: ignore[operator]
+        return comments.sort(ORDER)
+    place = (comments["split_index"].cast(pl.Int64) * (1 << POSITION_BITS) + comments["thread_position"]).to_numpy()
+    keys = (_packed(comments["id"]), comments["created_utc"].to_physical().to_numpy(), place)
+    rows = np.lexsort(keys)
+    ordered = comments[rows]
+    return ordered if _one_thread_a_place(place[rows], ordered["thread_id"]) else comments.sort(ORDER)
+
+
+def _one_thread_a_place(place: npt.NDArray[np.int64], threads: pl.Series) -> bool:
+    other_thread = (threads != threads.shift(1)).fill_null(False).to_numpy()
+    return not np.any(other_thread[1:] & (place[1:] == place[:-1]))
+
+
+def _packed(texts: pl.Series) -> npt.NDArray[np.uint64]:
+    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    packed: npt.NDArray[np.uint64] = _pack(np.frombuffer(array.buffers()[2] or b"", np.uint8), offsets)
+    return packed
+
+
+@njit(nogil=True, cache=True)
+def _pack(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    packed = np.zeros(len(offsets) - 1, np.uint64)
+    for row in range(len(packed)):
+        start, end = offsets[row], offsets[row + 1]
+        for index in range(end - start):
+            packed[row] |= np.uint64(data[start + index]) << np.uint64(8 * (7 - index))
+    return packed
