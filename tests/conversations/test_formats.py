@@ -26,7 +26,7 @@ def test_each_format_gives_the_examples_back(
 ) -> None:
     expected = [{name: text for name, text in zip(COLUMNS, row, strict=True) if text is not None} for row in rows]
     for format in ENCODERS:
-        path = tmp_path_factory.getbasetemp() / f"train-00000-of-00001.{format}"
+        path = tmp_path_factory.mktemp("format") / f"train-00000-of-00001.{format}"
         path.write_bytes(encode(frame(rows), format))
         assert read_shard(path) == expected
         assert read_examples(str(path), COLUMNS).rows() == rows

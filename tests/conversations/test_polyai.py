@@ -46,7 +46,7 @@ def test_the_stages_give_the_examples_and_splits_of_the_reference(sources: list[
     assert compared(ours) == compared(reference_examples(value for raw in sources for value in raw))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(worlds(), st.integers(1, 12), st.sampled_from([9, 10, 126, 127, 128]), st.sampled_from([0, 1, 8, 9]))
 def test_examples_are_those_of_the_reference_for_any_depth_and_length(
     sources: list[list[Raw]], parent_depth: int, max_length: int, min_length: int

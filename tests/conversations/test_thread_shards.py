@@ -54,7 +54,7 @@ def sizes_of_groups(path: Path) -> list[int]:
         return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     shards=st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=5, max_size=5),
     cuts=st.lists(st.integers(1, 100), max_size=12),
@@ -63,7 +63,7 @@ def sizes_of_groups(path: Path) -> list[int]:
 def test_row_groups_hold_whole_threads_however_the_stream_is_cut(
     tmp_path_factory: pytest.TempPathFactory, shards: list[list[int]], cuts: list[int], group_rows: int
 ) -> None:
-    folder = tmp_path_factory.getbasetemp() / "cut"
+    folder = tmp_path_factory.mktemp("cut")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(thread_shards, "GROUP_ROWS", group_rows)
         results = written(folder, shards, cuts)
@@ -115,7 +115,7 @@ def test_counters_count_rows_and_the_duplicates_once(tmp_path: Path) -> None:
 def test_bytes_depend_neither_on_the_cuts_nor_on_what_is_done_already(
     tmp_path_factory: pytest.TempPathFactory, wanted: set[str], shards: list[list[int]], cuts: list[int]
 ) -> None:
-    base = tmp_path_factory.getbasetemp()
+    base = tmp_path_factory.mktemp("shards")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(thread_shards, "GROUP_ROWS", 4)
         whole = {result.name: result for result in written(base / "whole", shards)}

@@ -110,6 +110,7 @@ def expected_row(comment: dict[str, Any], source_row: int) -> dict[str, Any]:
     }
 
 
+@settings(max_examples=60)
 @given(lines=st.lists(written(good_comments()), min_size=1, max_size=6), bad_line=st.booleans())
 def test_good_lines_give_their_rows_whatever_the_year_and_the_neighbours(
     lines: list[tuple[dict[str, Any], bytes]], bad_line: bool
@@ -128,7 +129,7 @@ def odd_comments(draw: st.DrawFn) -> dict[str, Any]:
     return comment
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(written(odd_comments()), min_size=1, max_size=5))
 def test_what_becomes_of_a_line_of_odd_types_does_not_depend_on_its_neighbours(lines: list[tuple[dict[str, Any], bytes]]) -> None:
     content = [text for _, text in lines]
@@ -141,6 +142,7 @@ def test_what_becomes_of_a_line_of_odd_types_does_not_depend_on_its_neighbours(l
     assert together[1] == [letter for _, letters in alone for letter in letters]
 
 
+@settings(max_examples=60)
 @given(
     text=written(good_comments()),
     spoils=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4),

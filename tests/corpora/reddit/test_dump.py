@@ -111,7 +111,7 @@ def test_lines_are_the_same_however_they_are_cut(
     edges = sorted({0, len(content), *(cut % (len(content) + 1) for cut in cuts)})
     pieces = [content[start:end] for start, end in pairwise(edges)] or [content]
     found = lines_of(
-        tmp_path_factory.getbasetemp() / "cut",
+        tmp_path_factory.mktemp("cut") / "file",
         b"".join(map(frame, pieces)),  # each frame is a read of its own
         block_bytes=block_bytes,
         max_line_bytes=max_line_bytes,
@@ -121,7 +121,7 @@ def test_lines_are_the_same_however_they_are_cut(
 
 @given(lines=st.lists(st.binary(max_size=400).map(lambda line: line.replace(b"\n", b"")), min_size=1, max_size=40))
 def test_a_block_is_near_the_size_asked_for(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
-    path = tmp_path_factory.getbasetemp() / "sized"
+    path = tmp_path_factory.mktemp("sized") / "file"
     path.write_bytes(b"".join(frame(line + b"\n") for line in lines))
     sizes = [len(block.data) for block in read_blocks(str(path), block_bytes=1000)]
     assert all(1000 <= size < 1000 + 401 for size in sizes[:-1])
