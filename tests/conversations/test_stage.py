@@ -126,7 +126,7 @@ def test_hot_threads_and_deep_chains_end_alike_for_any_number_of_threads(tmp_pat
     run_stage(IngestStage((str(tmp_path / "RC_2006-01.ndjson"),)), comments, workers=1)
     everything = ThreadsConfig(train_split=1, validation_split=0, test_split=0)
     threads = [
-        run_stage(ThreadsStage((comments,), everything, "500MB"), str(tmp_path / f"threads{workers}"), workers=workers)
+        run_stage(ThreadsStage((comments,), everything, "1GB"), str(tmp_path / f"threads{workers}"), workers=workers)
         for workers in (1, 2, 3)
     ]
     assert threads[0].shards == threads[1].shards == threads[2].shards

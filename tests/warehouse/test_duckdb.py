@@ -82,13 +82,13 @@ def test_rows_stream_in_batches_and_times_are_utc(tmp_path: Path) -> None:
 
 
 def test_more_than_the_memory_is_spilled_to_disk_and_sorted_right(tmp_path: Path) -> None:
-    frame = comments(40_000, words=30)
+    frame = comments(60_000, words=20)
     assert frame.estimated_size() > 25_000_000
     for part in range(4):
         frame.with_columns(id=pl.concat_str("id", pl.lit(f"p{part}"))).write_parquet(
             tmp_path / f"{part}.parquet", row_group_size=10_000
         )
-    with DuckDBWarehouse("100MB", 2, str(tmp_path)) as warehouse:
+    with DuckDBWarehouse("110MB", 2, str(tmp_path)) as warehouse:
         warehouse.load("comments", [str(tmp_path / f"{part}.parquet") for part in range(4)])
         warehouse.create("duplicates", "duplicate_comments", {"prefer_original": True})
         reader = warehouse.stream("threads", THREADS_PARAMETERS)
@@ -97,9 +97,9 @@ def test_more_than_the_memory_is_spilled_to_disk_and_sorted_right(tmp_path: Path
         assert sum(path.stat().st_size for path in spill.iterdir()) > 1_000_000
         table = pa.Table.from_batches([first, *reader])
     assert not spill.exists()
-    assert table.num_rows == 160_000
+    assert table.num_rows == 240_000
     spilled = pl.DataFrame(table.select(["thread_id", "id"]))
-    assert spilled["id"].n_unique() == 160_000
+    assert spilled["id"].n_unique() == 240_000
     assert spilled["thread_id"].rle().len() == frame["thread_id"].n_unique()  # each thread in one piece
 
 

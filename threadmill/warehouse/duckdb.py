@@ -18,7 +18,7 @@ from threadmill.warehouse.statements import duckdb_sql
 
 _IDENTIFIER = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _MEMORY = re.compile(r"^\s*(?P<number>\d+(\.\d+)?)\s*(?P<unit>[KMGT])(?P<binary>i?)B\s*$", re.IGNORECASE)
-_BYTES_A_THREAD = 125_000_000
+_BYTES_A_THREAD = 250_000_000
 _BATCH_ROWS = 65_536
 
 
@@ -36,7 +36,7 @@ class DuckDBWarehouse:
 
     def __init__(self, memory_limit: str, threads: int, spill_folder: str) -> None:
         limit = _bytes(memory_limit)
-        # A sort that spills holds some blocks a thread: more threads than the memory serves end in an error.
+        # A sort that spills holds about 120,000 rows a thread: more threads than the memory serves end in an error.
         threads = max(1, min(threads, limit // _BYTES_A_THREAD))
         self._spill = tempfile.mkdtemp(prefix=storage.TEMPORARY_PREFIX, dir=spill_folder)
         self._connection = duckdb.connect(
