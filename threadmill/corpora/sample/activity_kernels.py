@@ -142,7 +142,7 @@ def _open(state, society, stream, size, span, chain, out, row):
     subreddit = _quantile(society, stream, PLACE)
     topic = society.subreddit_topic[subreddit]
     if topic < 0:
-        topic = below(stream, len(society.classes))
+        topic = _skewed(stream, len(society.classes))
     thread = state.threads[slot]
     thread[_T_LINK] = out[ID, row] - LINK_OFFSET
     thread[_T_BIRTH], thread[_T_SPAN], thread[_T_QUOTA] = out[UTC, row], span, size

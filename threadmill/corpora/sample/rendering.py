@@ -36,7 +36,7 @@ FALSE = NULL + 1
 
 ROW_LIMIT = 1 << 16  # no line is longer, in bytes
 
-_BRIEF = 24  # characters; comments that aim at fewer are short remarks
+_BRIEF = 32  # characters; comments that aim at fewer are short remarks
 _MARGIN = 25  # characters under its aim at which a comment is long enough
 _ASIDE_AFTER = 150  # characters; longer comments wander off now and then
 _PERCENT_QUOTE, _PERCENT_OPENER, _PERCENT_CLOSING = 5, 8, 7
@@ -148,8 +148,8 @@ def _part(out, at, sentences, stream):
 
 @kernel
 def _say(out, at, section, topic, references, row, pieces, grammar, accounts, stream):
-    """Writes one of the section's templates."""
-    op = grammar.templates[grammar.sections[section, 0] + below(stream, grammar.sections[section, 1])]
+    """Writes one of the section's templates, the first ones more often."""
+    op = grammar.templates[grammar.sections[section, 0] + below(stream, 1 + below(stream, grammar.sections[section, 1]))]
     while grammar.ops[op, 0] != END:
         kind, argument, flags = grammar.ops[op, 0], grammar.ops[op, 1], grammar.ops[op, 2]
         op += 1

@@ -1,5 +1,6 @@
 """The sample world: its language, its people and places, and the months of comments that come from them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -96,7 +97,7 @@ def _society(language: Language, comments: int) -> Society:
                 log_normal(_SIZE_MEDIAN, _SIZE_SIGMA, 1, min(_SIZE_LIMIT, max(30, comments // _SIZE_SHARE))),
                 log_normal(_SPAN_MEDIAN, _SPAN_SIGMA, 60, _SPAN_LIMIT),
                 exponential(_LAG_MEAN, 1000),
-                _zipf(len(language.subreddits)),
+                _popularity(language),
             ]
         ),
         subreddit_topic=np.array([topic for _, topic in language.subreddits], np.int64),
@@ -109,5 +110,11 @@ def _society(language: Language, comments: int) -> Society:
     )
 
 
-def _zipf(count: int) -> npt.NDArray[np.int64]:
-    return weighted({rank: 1_000_000 // (rank + 2) for rank in range(count)}, ENTRIES)
+def _popularity(language: Language) -> npt.NDArray[np.int64]:
+    """Subreddits as often as they get a thread: Zipf's law twice, over the topics and over the subreddits of each."""
+    ranks: Counter[int] = Counter()
+    weights = {}
+    for number, (_, topic) in enumerate(language.subreddits):
+        weights[number] = 10_000_000 // ((topic + 3) * (ranks[topic] + 1))
+        ranks[topic] += 1
+    return weighted(weights, ENTRIES)
