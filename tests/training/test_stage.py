@@ -100,6 +100,7 @@ def test_trained_model_is_told_in_full(undisturbed: Path, inputs: tuple[str, str
     assert manifest.statistics == losses[-1]
     assert [line["step"] for line in losses] == list(range(1, 121))
     assert losses[9]["loss"] == pytest.approx(losses[9]["masked_lm_loss"] + losses[9]["next_sentence_loss"], rel=1e-5)
+    assert losses[0]["masked_lm_loss"] == pytest.approx(math.log(TOKENS - 5), abs=0.1)  # the unigram model's, from the start
     assert (described["vocabulary_size"], described["max_seq_length"], described["num_layers"]) == (TOKENS, SEQ, 2)
     assert described["vocabulary_digest"] == Dataset.open(inputs[1]).manifest.digest
     assert described["training"]["warmup_steps"] == 12

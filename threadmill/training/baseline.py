@@ -22,15 +22,20 @@ def count_masked_tokens(ids: npt.NDArray[np.integer], weights: npt.NDArray[np.fl
     return counts
 
 
+def unigram_log_probability(counts: Counts) -> npt.NDArray[np.float64]:
+    """float64[V]: log p(w) with add-one smoothing, p(w) = (n(w) + 1) / (N + V)."""
+    logarithms: npt.NDArray[np.float64] = np.log(counts + 1.0) - np.log(float(counts.sum()) + len(counts))
+    return logarithms
+
+
 def unigram_score(train: Counts, held_out: Counts) -> UnigramScore:
-    """Scores held-out tokens under the train tokens' distribution with add-one smoothing: p(w) = (n(w) + 1) / (N + V).
+    """Scores held-out tokens under the train tokens' distribution, see `unigram_log_probability`.
 
     Args:
         train, held_out: int64[V], how often each token is masked; ``held_out`` must hold at least one.
     """
-    log_probability = np.log(train + 1.0) - np.log(float(train.sum()) + len(train))
     total = int(held_out.sum())
     return UnigramScore(
-        loss=float(-(held_out * log_probability).sum() / total),
+        loss=float(-(held_out * unigram_log_probability(train)).sum() / total),
         accuracy=float(held_out[int(np.argmax(train))] / total),
     )

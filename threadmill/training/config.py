@@ -23,6 +23,9 @@ class TrainingConfig:
     weight_decay: float = setting(0.01, "AdamW's decay of all weights but biases and layer norms", minimum=0, maximum=1)
     clip_norm: float = setting(1.0, "Gradients are scaled down to this global norm at most", minimum=1e-6)
     dropout: float = setting(0.1, "Dropout of embeddings, attention and feed-forward layers", minimum=0, maximum=0.99)
+    unigram_bias: bool = setting(
+        True, "Begin with the logarithms of the tokens' frequencies as output bias: the loss starts where it would first fall to"
+    )
     seed: int = setting(0, "Seed of initial weights, dropout and the order of records", minimum=0, maximum=2**31 - 1)
     jit_compile: bool = setting(
         False, "Compile the step with XLA: faster on GPU and TPU; on two CPU cores it saves nothing and costs 8 s"

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from threadmill.errors import InputError
 from threadmill.training.baseline import Counts, count_masked_tokens, unigram_score
-from threadmill.training.input import held_out_batches, masked_tokens
+from threadmill.training.input import count_split, held_out_batches
 from threadmill.training.objective import objective_sums
 from threadmill.training.spec import EvaluatorSpec
 from threadmill.training.status import StatusFile
@@ -33,9 +33,7 @@ def evaluate(spec: EvaluatorSpec, status: StatusFile) -> None:
     """
     tf.config.experimental.enable_op_determinism()
     model = keras.models.load_model(spec.model, compile=False)
-    train_counts = np.zeros(spec.vocabulary_size, np.int64)
-    for batch in masked_tokens(spec.train):
-        train_counts += _counts(batch, spec.vocabulary_size)
+    train_counts = count_split(spec.train, spec.vocabulary_size)
     limit = min(spec.held_out.records, spec.config.max_sequences or spec.held_out.records)
     status.update(state="evaluating", steps=-(-limit // spec.config.eval_batch_size))
     batches = held_out_batches(spec.held_out, spec.config.eval_batch_size, limit)

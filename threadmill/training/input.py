@@ -5,10 +5,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from threadmill.datasets.tfrecord import read_records
 from threadmill.errors import InputError, IntegrityError
+from threadmill.training.baseline import Counts, count_masked_tokens
 from threadmill.training.records import RecordFiles, RecordShape
 
 _OPEN_FILES = 8
@@ -65,13 +67,16 @@ def held_out_batches(records: RecordFiles, batch_size: int, limit: int) -> Itera
     return _readable(_parsed(serialized.batch(batch_size), records.shape), records)
 
 
-def masked_tokens(records: RecordFiles) -> Iterator[Batch]:
-    """All masked tokens of a split, in batches: int64[n, P] ids and float32[n, P] weights."""
+def count_split(records: RecordFiles, vocabulary_size: int, limit: int = 0) -> Counts:
+    """int64[V]: how often each token is masked in a split, or in its first ``limit`` records."""
     names = ("masked_lm_ids", "masked_lm_weights")
     features = {name: feature for name, feature in _features(records.shape).items() if name in names}
-    serialized = tf.data.TFRecordDataset(tf.constant(records.files)).batch(1024)
-    parsed = serialized.map(lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=_PARALLEL)
-    return _readable(parsed.prefetch(2), records)
+    serialized = tf.data.TFRecordDataset(tf.constant(records.files)).take(limit or -1).batch(1024)
+    parsed = serialized.map(lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=_PARALLEL).prefetch(2)
+    counts: Counts = np.zeros(vocabulary_size, np.int64)
+    for batch in _readable(parsed, records):
+        counts += count_masked_tokens(batch[names[0]].numpy(), batch[names[1]].numpy(), vocabulary_size)
+    return counts
 
 
 def _parsed(serialized: Any, shape: RecordShape) -> Any:

@@ -6,12 +6,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from threadmill.training.baseline import unigram_log_probability
 from threadmill.training.checkpoints import Checkpoints
 from threadmill.training.config import TrainingConfig
 from threadmill.training.export import export_model
-from threadmill.training.input import training_batches
+from threadmill.training.input import count_split, training_batches
 from threadmill.training.losses import LossLog
-from threadmill.training.model import build_model
+from threadmill.training.model import build_model, set_output_bias
 from threadmill.training.objective import objective_sums
 from threadmill.training.optimizer import build_optimizer, build_schedule
 from threadmill.training.presets import PRESETS
@@ -20,6 +21,8 @@ from threadmill.training.spec import TrainerSpec
 from threadmill.training.status import StatusFile
 from threadmill.training.summaries import Summaries
 from threadmill.training.workspace import Workspace
+
+_COUNTED_RECORDS = 100_000  # enough for the frequencies, in less than a second
 
 Step = Callable[[Any, Any], Any]
 
@@ -46,6 +49,9 @@ def train(spec: TrainerSpec, status: StatusFile) -> None:
     with LossLog(workspace.losses) as losses:
         start = checkpoints.restore(at_most=losses.steps)
         losses.cut(start)
+        if start == 0 and config.unigram_bias:
+            counts = count_split(spec.records, spec.vocabulary_size, limit=_COUNTED_RECORDS)
+            set_output_bias(model, unigram_log_probability(counts))
         status.update(state="training", step=start, steps=config.steps, resumed_from=start)
         recorder = Recorder(losses, status, Summaries(workspace.tensorboard), schedule, config)
         _run_steps(spec, start, make_train_step(model, optimizer, config), recorder, checkpoints)

@@ -61,3 +61,9 @@ ARCHITECTURES: dict[str, Callable[[ModelPreset, int, int, float], Any]] = {"bert
 def build_model(preset: ModelPreset, vocabulary_size: int, max_seq_length: int, dropout: float) -> Any:
     """The model of ``preset``, its weights drawn with Keras's global seed."""
     return ARCHITECTURES[preset.architecture](preset, vocabulary_size, max_seq_length, dropout)
+
+
+def set_output_bias(model: Any, logits: Any) -> None:
+    """Sets the bias of the masked LM's logits (float32[V])."""
+    bias = next(variable for variable in model.trainable_variables if variable.path == f"{MASKED_LM}/output_bias")
+    bias.assign(logits)
