@@ -46,6 +46,11 @@ def test_files_are_named_after_consecutive_months(tmp_path: Path) -> None:
     assert [path.name for path in paths] == ["RC_2010-11.zst", "RC_2010-12.zst", "RC_2011-01.zst"]
 
 
+def test_last_month_there_can_be(tmp_path: Path) -> None:
+    (comment,) = read_comments(write_sample(str(tmp_path), comments=1, start="9999-12"))
+    assert datetime.fromtimestamp(comment["created_utc"], UTC).year == 9999
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system can't take cores away from a process")
 def test_same_arguments_give_same_bytes_on_any_number_of_cores(tmp_path: Path) -> None:
     cores = os.sched_getaffinity(0)

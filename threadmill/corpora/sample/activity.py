@@ -38,7 +38,7 @@ class Activity:
 
     def month(self, month: Month, comments: int, block: int) -> Iterator[Ints]:
         """int64[columns, up to block] of a month's comments, in order of time (columns: see activity_kernels)."""
-        return self._run(month, comments, 0, _special_threads(month, comments), block)
+        return self._run(month, comments, 0, _special_threads(comments), block)
 
     def _run(self, month: Month, comments: int, first: int, special: Ints, block: int) -> Iterator[Ints]:
         for start in range(first, comments, block):
@@ -51,11 +51,11 @@ class Activity:
             yield out
 
 
-def _special_threads(month: Month, comments: int) -> Ints:
+def _special_threads(comments: int) -> Ints:
     """int64[threads, 3] of (place in the month, comments, chain or not): what every month has, however the dice fall.
 
-    That is a deep chain and a deeper one, a mega-thread, and a chain that goes on in the next month; each in months with at
-    least so many comments.
+    That is a deep chain and a deeper one, a mega-thread, and a chain that goes on in the next month; each (the last number)
+    in months with at least so many comments.
     """
     threads = [
         (comments // 12, 16, 1, 200),

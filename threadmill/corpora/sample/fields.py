@@ -30,7 +30,7 @@ class Field:
     def exists(self, month: str) -> bool:
         """Whether the dump of ``month`` (YYYY-MM) has it."""
         spans = (span.split("..") for span in self.months.split())
-        return any(since <= month <= (until or "9999") for since, until in spans)
+        return any(since <= month and (not until or month <= until) for since, until in spans)
 
 
 _NULL, _FALSE, _TRUE, _LIST, _TEXT = "null", "false", "true", "[]", '""'
