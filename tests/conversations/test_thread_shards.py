@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from hashlib import md5
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,22 @@ def test_bytes_depend_neither_on_the_cuts_nor_on_what_is_done_already(
         whole = {result.name: result for result in written(base / "whole", shards)}
         part = {result.name: result for result in written(base / "part", shards, cuts, sorted(wanted))}
     assert part == {name: whole[name] for name in wanted}
+
+
+def test_bytes_of_many_pages_do_not_depend_on_the_cuts_either(tmp_path: Path) -> None:
+    count = 30_000
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "split_index": [0] * count,
+            "bucket": [0] * count,
+            "thread_id": [f"t{row // 50}" for row in range(count)],
+            "id": [md5(str(row).encode()).hexdigest() * 4 for row in range(count)],  # 3.8 MB: several pages
+        },
+        SCHEMA,
+    )
+    shards = []
+    for cuts in ([], [7777], [1, 20_001, 29_998]):
+        pieces = [batch.slice(start, end - start) for start, end in pairwise([0, *cuts, count])]
+        (result, *_) = write_shards(pieces, SCHEMA, COUNTS, set(NAMES), str(tmp_path), duplicates=0)
+        shards.append(result.shards)
+    assert shards[0] == shards[1] == shards[2]
