@@ -25,6 +25,7 @@ def _logging_config() -> dict[str, object]:
     for name in ("threadmill", "operators"):
         config["loggers"][name] = {"handlers": ["console_lines"], "level": "INFO", "propagate": False}
     config["loggers"]["threadmill.datasets.gate"] = {"level": "WARNING"}  # its table is shown where a check fails
+    config["loggers"]["airflow.sdk.definitions.dag"] = {"level": "ERROR"}  # each second, the tasks that a failed one holds up
     return config
 
 

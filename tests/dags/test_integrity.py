@@ -18,6 +18,7 @@ from airflow.timetables.base import DataInterval, TimeRestriction
 from pendulum import datetime
 
 from tests.airflow_home import DAGS
+from tests.dags.road import TASKS
 
 FILES = sorted(DAGS.glob("*.py"))
 HEAVY = ["numpy", "polars", "duckdb", "pyarrow", "tensorflow", "keras", "numba", "pandas", "matplotlib", "tokenizers", "sqlglot"]
@@ -35,10 +36,6 @@ digests = {dag.dag_id: SerializedDagModel.hash(DagSerialization.to_dict(dag)) fo
 print(json.dumps([heavy, digests]))
 """
 
-TASKS = [
-    *("plan", "wait_for_source", "ingest", "check_comments", "threads", "conversations", "check_conversations"),
-    *("vocabulary", "records", "train", "evaluate", "report", "publish"),
-]
 GROUPS = {
     "ingestion": {"wait_for_source", "ingest", "check_comments"},
     "examples": {"threads", "conversations", "check_conversations"},

@@ -1,0 +1,17 @@
+"""The tasks of reddit_refresh in their order, and where each leaves its dataset."""
+
+from pathlib import Path
+
+TASKS = [
+    *("plan", "wait_for_source", "ingest", "check_comments", "threads", "conversations", "check_conversations"),
+    *("vocabulary", "records", "train", "evaluate", "report", "publish"),
+]
+
+_NAMES = {"ingest": "comments", "train": "model", "evaluate": "evaluation"}
+
+
+def dataset_folders(root: Path, month: str) -> dict[str, Path]:
+    """By task, in the road's order; of a month that made a vocabulary of its own."""
+    writers = [task for task in TASKS if task not in ("plan", "wait_for_source", "publish") and not task.startswith("check_")]
+    folders = {task: root / "reddit" / month / _NAMES.get(task, task) for task in writers}
+    return {**folders, "vocabulary": root / "reddit" / "vocabularies" / month}
