@@ -14,6 +14,7 @@ from threadmill.commands.options import (
 )
 from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig, find_preset
 from threadmill.datasets.storage import join
+from threadmill.errors import ConfigError
 
 
 def add_parsers(parsers: Parsers) -> None:
@@ -56,6 +57,8 @@ def _run_reddit(arguments: argparse.Namespace) -> int:
     threads_config = replace(preset.threads, **given_settings(ThreadsConfig, arguments))
     conversations_config = replace(preset.conversations, **given_settings(ConversationsConfig, arguments))
     output = join(arguments.output, "conversations")
+    if arguments.memory_limit and not arguments.keep_stages:
+        raise ConfigError("--memory-limit is the warehouse's, which only --keep-stages uses; leave it out, or give both")
     if arguments.keep_stages:
         _run_stages(arguments, threads_config, conversations_config, output)
     else:

@@ -135,9 +135,15 @@ def _split_checks(manifest: Manifest, found: _Measures, limits: ConversationLimi
 
 
 def _asked_fractions(manifest: Manifest) -> Mapping[str, float]:
-    """The fractions that the threads dataset was made with; empty where it is no longer there."""
+    """The fractions that the dataset, or its threads dataset, was made with; empty where that is no longer there."""
+    if own := _fractions(manifest):
+        return own
     for entry in manifest.inputs:
         threads = find_manifest(entry.uri) if entry.name and entry.uri else None
         if threads is not None and threads.digest == entry.digest:
-            return {split: threads.config[f"{split}_split"] for split in SPLITS if f"{split}_split" in threads.config}
+            return _fractions(threads)
     return {}
+
+
+def _fractions(manifest: Manifest) -> dict[str, float]:
+    return {split: manifest.config[f"{split}_split"] for split in SPLITS if f"{split}_split" in manifest.config}

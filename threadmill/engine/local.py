@@ -34,8 +34,13 @@ def run_tasks(stage: MapStage, tasks: Sequence[Task], uri: str, workers: int) ->
 
 
 def run_task(stage: MapStage, task: Task, uri: str) -> TaskResult:
-    """Does one task, in whatever process this is."""
-    return stage.process(task, TaskOutput(uri))
+    """Does one task, in whatever process this is; one that fails leaves no file."""
+    output = TaskOutput(uri)
+    try:
+        return stage.process(task, output)
+    except BaseException:
+        output.discard()
+        raise
 
 
 def _run_in_pool(stage: MapStage, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:

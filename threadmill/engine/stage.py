@@ -163,6 +163,11 @@ class TaskOutput:
         else:
             storage.remove(path)
 
+    def discard(self) -> None:
+        """Removes the files that are in place."""
+        for file in (*self._shards, *self._dead_letters):
+            storage.remove(storage.join(self.uri, file.name))
+
     def result(self, task: Task, counters: Counters, statistics: Mapping[str, Any] | None = None) -> TaskResult:
         """What the task left, its counters checked."""
         counters.check(task.name)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from threadmill.conversations import thread_shards
 from threadmill.conversations.placement import POSITION_BITS
-from threadmill.conversations.thread_shards import GROUP_ROWS
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class GroupCutter:
         shards: of the split.
     """
 
-    def __init__(self, shards: int, group_rows: int = GROUP_ROWS) -> None:
-        self._shards, self._group_rows = shards, group_rows
+    def __init__(self, shards: int) -> None:
+        self._shards, self._group_rows = shards, thread_shards.GROUP_ROWS
         self._held: pl.DataFrame | None = None
         self._number = 0
 

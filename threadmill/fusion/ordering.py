@@ -14,10 +14,10 @@ _PACKED_BYTES = 8
 def sort_comments(comments: pl.DataFrame) -> pl.DataFrame:
     """``comments`` sorted by ORDER, texts by their bytes.
 
-    Ids of up to eight bytes, as all dumps have them, sort as the big-endian numbers that their bytes spell; and threads
-    need no comparing where no two share a split and a position of 44 bits.
+    Ids of up to eight bytes, as all dumps have them (of letters and digits), sort as the big-endian numbers that their
+    bytes spell; and threads need no comparing where no two share a split and a position of 44 bits.
     """
-    if comments["id"].str.len_bytes().max() > _PACKED_BYTES:  # type: ignore[operator]
+    if (comments["id"].str.len_bytes() > _PACKED_BYTES).any():
         return comments.sort(ORDER)
     place = (comments["split_index"].cast(pl.Int64) * (1 << POSITION_BITS) + comments["thread_position"]).to_numpy()
     keys = (_packed(comments["id"]), comments["created_utc"].to_physical().to_numpy(), place)

@@ -23,7 +23,7 @@ from threadmill.engine.prefetch import prefetch
 from threadmill.engine.stage import MapStage, Plan, ShardStream, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.fusion.groups import Group, GroupCutter
-from threadmill.fusion.spool import Spool
+from threadmill.fusion.spool import HELD_ROWS, Spool
 
 _LONGEST_ESCAPE = 5  # characters of "&amp;"
 _COLUMNS = ("id", "parent_id", "parent_kind", "thread_id", "subreddit", "author", "removal", "created_utc", "source_row")
@@ -47,16 +47,19 @@ class RedditStage(MapStage):
     Args:
         sources: dumps; see `IngestStage`.
         workers: threads that make examples at a time.
+        held_rows: comments that are held in memory at most; more are spilled to the dataset's folder.
     """
 
     name = ConversationsStage.name
     version = ConversationsStage.version
     unit = "lines"
 
-    def __init__(self, sources: tuple[str, ...], config: RedditConfig, workers: int | None = None) -> None:
+    def __init__(
+        self, sources: tuple[str, ...], config: RedditConfig, workers: int | None = None, held_rows: int = HELD_ROWS
+    ) -> None:
         self.config = config
         self._ingest = IngestStage(sources)
-        self._workers = workers or available_workers()
+        self._workers, self._held_rows = workers or available_workers(), held_rows
 
     def plan(self) -> Plan:
         """One task. Raises what `IngestStage.plan` raises."""
@@ -64,10 +67,14 @@ class RedditStage(MapStage):
         return Plan(plan.inputs, (Task("conversations"),), example_schema(self.config), plan.partial)
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
-        """Reads all sources, then writes all shards."""
+        """Reads all sources, then writes all shards.
+
+        Raises:
+            InputError: a source is damaged or holds no lines, or there is no comment, none of the month, or no example.
+        """
         counters, months = Counters(), Counter[str]()
         body_bytes = 0
-        with Spool(local_path(output.uri), self.config) as spool:
+        with Spool(local_path(output.uri), self.config, self._held_rows) as spool:
             for block in self._blocks(output):
                 spool.add(block.comments)
                 counters.merge(block.counters)
@@ -84,6 +91,7 @@ class RedditStage(MapStage):
         counters.kept = counters.written = writer.counters.written
         for reason, count in writer.counters.dropped.items():
             counters.drop(reason, count)
+        refuse_no_examples(counters, ", ".join(self._ingest.sources), self.unit)
         return writer.in_order(output.result(task, counters, {"examples": writer.examples}))
 
     def _blocks(self, output: TaskOutput) -> Iterator["_Block"]:
@@ -108,10 +116,6 @@ class RedditStage(MapStage):
     def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Examples a split."""
         return dict(parts[0])
-
-    def check(self, counters: Counters) -> None:
-        """Raises InputError where there is no example at all."""
-        refuse_no_examples(counters, ", ".join(self._ingest.sources), self.unit)
 
 
 @dataclass(frozen=True)

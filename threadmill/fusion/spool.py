@@ -16,7 +16,7 @@ from threadmill.datasets.storage import TEMPORARY_PREFIX
 from threadmill.fusion.ordering import sort_comments
 
 _PARTITIONS = 256  # of the order of threads, where comments are spilled
-_HELD_ROWS = 1_100_000  # about 250 MB
+HELD_ROWS = 1_100_000  # about 250 MB
 
 
 class Spool:
@@ -28,7 +28,7 @@ class Spool:
         held_rows: comments that are held in memory at most.
     """
 
-    def __init__(self, folder: str, config: ThreadsConfig, held_rows: int = _HELD_ROWS) -> None:
+    def __init__(self, folder: str, config: ThreadsConfig, held_rows: int = HELD_ROWS) -> None:
         self._folder, self._config, self._held_rows = folder, config, held_rows
         self._held: list[pl.DataFrame] = []
         self._rows = 0

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from threadmill.corpora.reddit.comments import SCHEMA, DeadLetter, parse_block
 from threadmill.corpora.reddit.config import IngestConfig
-from threadmill.corpora.reddit.dump import check_source, read_blocks
+from threadmill.corpora.reddit.dump import Block, check_source, read_blocks
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.digest import file_digest
@@ -88,8 +88,6 @@ class IngestStage(MapStage):
                 for letter in letters:
                     counters.drop(letter.reason)
             self._check_months(source, statistics.months)
-        if not counters.read:
-            raise InputError(f"{source} holds no lines; download it again")
         counters.written = counters.kept
         return output.result(task, counters, statistics.to_json())
 
@@ -121,9 +119,22 @@ def dead_letters_name(task: str) -> str:
 
 
 def parsed_blocks(source: str, index: int) -> Iterator[Parsed]:
-    """The ``index``-th source in blocks: lines read, comments, dead letters. Reading and parsing overlap."""
-    blocks = prefetch(read_blocks(source))
+    """The ``index``-th source in blocks: lines read, comments, dead letters. Reading and parsing overlap.
+
+    Raises:
+        InputError: while it is read: the source is damaged, or holds no lines.
+    """
+    blocks = prefetch(_read_any_blocks(source))
     return prefetch((block.lines, *parse_block(block, index * _ROWS_OF_ONE_SOURCE)) for block in blocks)
+
+
+def _read_any_blocks(source: str) -> Iterator[Block]:
+    count = 0
+    for block in read_blocks(source):
+        count += 1
+        yield block
+    if not count:
+        raise InputError(f"{source} holds no lines; download it again")
 
 
 def write_letters(stream: ShardStream, source: str, letters: Sequence[DeadLetter]) -> None:
