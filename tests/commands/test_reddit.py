@@ -115,11 +115,10 @@ class TestADumpBecomesConversations:
         output = tmp_path / "out"
         assert main(["reddit", source, "--output", str(output), "--format", format, *ALL_TRAIN]) == 0
         assert capsys.readouterr().out == f"{output}/conversations\n"
-        assert names(output) == ["comments", "conversations", "threads"]
+        assert names(output) == ["conversations"]
         assert names(output / "conversations") == ["manifest.json", f"train-00000-of-00001.{format}"]
         assert read(output / "conversations" / f"train-00000-of-00001.{format}") == EXAMPLES
-        for dataset in names(output):
-            assert verify(str(output / dataset)) == []
+        assert verify(str(output / "conversations")) == []
 
     def test_and_every_comment_is_accounted_for(self, source: str, tmp_path: Path) -> None:
         assert main(["reddit", source, "--output", str(tmp_path / "out"), *ALL_TRAIN]) == 0
@@ -158,14 +157,33 @@ class TestADumpBecomesConversations:
         assert read(output / "conversations" / "train-00000-of-00001.jsonl") == EXAMPLES[1:3]
 
     def test_one_stage_after_the_other_as_all_at_once(self, source: str, tmp_path: Path) -> None:
-        once, apart = tmp_path / "once", tmp_path / "apart"
+        once, kept, apart = tmp_path / "once", tmp_path / "kept", tmp_path / "apart"
         splits = ALL_TRAIN[:6]
         assert main(["reddit", source, "--output", str(once), *ALL_TRAIN]) == 0
+        assert main(["reddit", source, "--output", str(kept), "--keep-stages", *ALL_TRAIN]) == 0
         assert main(["ingest", source, "--output", f"{apart}/comments"]) == 0
         assert main(["threads", f"{apart}/comments", "--output", f"{apart}/threads", *splits]) == 0
         assert main(["conversations", f"{apart}/threads", "--output", f"{apart}/conversations"]) == 0
-        for dataset in ("comments", "threads", "conversations"):
-            assert Dataset.open(f"{once}/{dataset}").manifest.digest == Dataset.open(f"{apart}/{dataset}").manifest.digest
+        assert names(kept) == ["comments", "conversations", "threads"]
+        for dataset in names(kept):
+            assert Dataset.open(f"{kept}/{dataset}").manifest.digest == Dataset.open(f"{apart}/{dataset}").manifest.digest
+        in_one_pass, in_stages = (Dataset.open(f"{folder}/conversations").manifest for folder in (once, kept))
+        assert in_one_pass.shards == in_stages.shards
+        assert (in_one_pass.schema, in_one_pass.statistics) == (in_stages.schema, in_stages.statistics)
+
+    def test_and_one_way_replaces_the_other(
+        self, source: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ["reddit", source, "--output", str(tmp_path), *ALL_TRAIN]
+        assert main(command) == 0
+        once = Dataset.open(str(tmp_path / "conversations")).manifest
+        assert main([*command, "--keep-stages"]) == 0
+        kept = Dataset.open(str(tmp_path / "conversations")).manifest
+        assert [entry.name for entry in once.inputs] == ["RC_2006-01.ndjson"]
+        assert [entry.name for entry in kept.inputs] == ["threads"]
+        assert once.shards == kept.shards
+        assert main(command) == 0
+        assert Dataset.open(str(tmp_path / "conversations")).manifest.digest == once.digest
 
     def test_and_a_second_call_has_nothing_to_do(self, source: str, tmp_path: Path) -> None:
         command = ["reddit", source, "--output", str(tmp_path / "out"), *ALL_TRAIN]
@@ -176,9 +194,10 @@ class TestADumpBecomesConversations:
 
     def test_and_changed_settings_do_only_what_they_change(self, source: str, tmp_path: Path) -> None:
         output = tmp_path / "out"
-        assert main(["reddit", source, "--output", str(output), *ALL_TRAIN]) == 0
+        command = ["reddit", source, "--output", str(output), "--keep-stages", *ALL_TRAIN]
+        assert main(command) == 0
         comments = (output / "comments" / "manifest.json").stat().st_mtime_ns
-        assert main(["reddit", source, "--output", str(output), "--parent-depth", "1", "--format", "jsonl", *ALL_TRAIN]) == 0
+        assert main([*command, "--parent-depth", "1", "--format", "jsonl"]) == 0
         assert names(output / "conversations") == ["manifest.json", "train-00000-of-00001.jsonl"]
         assert not any("context/0" in example for example in read(output / "conversations" / "train-00000-of-00001.jsonl"))
         assert (output / "comments" / "manifest.json").stat().st_mtime_ns == comments
@@ -238,6 +257,15 @@ class TestBadInput:
         (line,) = capsys.readouterr().err.splitlines()
         assert "no comment of 2009-07 in" in line
         assert "(they hold 2006-01); name the month's dump among the sources, or another month" in line
+        assert names(tmp_path) == ["RC_2006-01.ndjson"]
+
+    def test_a_month_that_is_not_in_the_dump_with_the_stages_kept(
+        self, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        arguments = ["--keep-stages", "--month", "2009-07", "--output", str(tmp_path / "out"), "--workers", "1"]
+        assert main(["reddit", source, *arguments]) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert "no comment of 2009-07 in" in line
         assert names(tmp_path / "out") == ["comments"], "what was read is kept for another month, what was asked for is not there"
 
     @pytest.mark.parametrize(
@@ -264,10 +292,12 @@ class TestBadInput:
         assert not (tmp_path / "out").exists(), "settings are checked before anything is read"
 
     def test_a_memory_limit_of_no_use(self, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["reddit", source, "--memory-limit", "plenty", "--output", str(tmp_path / "out"), "--workers", "1"]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
+        command = ["reddit", source, "--memory-limit", "plenty", "--output", str(tmp_path / "out"), "--workers", "1"]
+        assert main([*command, "--keep-stages"]) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
         assert "'plenty'" in line
         assert "write it as '1GB' or '500MB'" in line
+        assert self.complaint(capsys, tmp_path / "once", *command[:4]).startswith("--memory-limit is the warehouse's")
 
     def test_a_dataset_of_another_stage(self, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         comments = str(tmp_path / "comments")
@@ -280,14 +310,14 @@ class TestBadInput:
 
     def test_a_remote_output(self, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["reddit", source, "--output", "gs://bucket/out"]) == 2
-        assert "gs://bucket/out/comments is not on this machine" in capsys.readouterr().err
+        assert "gs://bucket/out/conversations is not on this machine" in capsys.readouterr().err
 
 
 def test_what_is_said_goes_to_standard_error_and_quiet_says_nothing(source: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "threadmill.cli", "reddit", source, *ALL_TRAIN, "--output"]
     plain = subprocess.run([*command, str(tmp_path / "a")], capture_output=True, text=True, check=True)
     assert plain.stdout == f"{tmp_path}/a/conversations\n"
-    assert [line.split(":")[0] for line in plain.stderr.splitlines()] == ["ingest", "threads", "conversations"]
-    assert "conversations: read 10 comments, kept 4, wrote 4; dropped: top_level 3" in plain.stderr
+    assert [line.split(":")[0] for line in plain.stderr.splitlines()] == ["conversations"]
+    assert "conversations: read 10 lines, kept 4, wrote 4; dropped: top_level 3" in plain.stderr
     quiet = subprocess.run([*command, str(tmp_path / "a"), "--quiet"], capture_output=True, text=True, check=True)
     assert (quiet.stdout, quiet.stderr) == (f"{tmp_path}/a/conversations\n", "")

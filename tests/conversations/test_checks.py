@@ -158,3 +158,21 @@ def test_a_folder_without_dataset_is_an_input_error(tmp_path: Path) -> None:
 def test_limits_of_no_use_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         ConversationLimits(**wrong)
+
+
+def test_fractions_of_a_dataset_made_in_one_pass_stand_in_its_own_settings(tmp_path: Path) -> None:
+    splits = fair_splits()
+    splits["test"] = splits["test"][:20]
+    uri = conversations_dataset(tmp_path, splits)
+    manifest = Dataset.open(uri).manifest
+    dump = tmp_path / "RC_2006-01.zst"
+    dump.write_bytes(b"a dump")
+    made = Manifest.from_json(
+        {
+            **manifest.to_json(),
+            "config": {**manifest.config, **SPLIT_SETTINGS},
+            "inputs": [{"name": dump.name, "digest": file_digest(str(dump)), "uri": str(dump)}],
+        }
+    )
+    write_manifest(uri, made)
+    assert failures(check_conversations(uri, ConversationLimits())) == ["test of all threads"]

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from tests.engine.stages import NumbersStage
-from threadmill.engine.local import available_workers, run_tasks
+from threadmill.datasets.counters import Counters
+from threadmill.engine.local import available_workers, run_task, run_tasks
+from threadmill.engine.stage import Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 
 
@@ -46,6 +48,26 @@ def test_an_error_in_a_worker_comes_as_it_was(stage: NumbersStage, tmp_path: Pat
     with pytest.raises(InputError) as raised:
         list(run_tasks(stage, stage.plan().tasks, str(tmp_path / "out"), 2))
     assert str(raised.value) == "number 0 is missing; write it"
+
+
+class LateFailure(NumbersStage):
+    """Fails when all its files are in place."""
+
+    def process(self, task: Task, output: TaskOutput) -> TaskResult:
+        with output.shard(task.name) as shard, output.dead_letters(f"dead_letters-{task.name}") as letters:
+            shard.write(b"a shard")
+            letters.write(b"a letter")
+            letters.records = 1
+        output.result(task, Counters())
+        raise InputError("it is of no use; name another")
+
+
+def test_a_task_that_fails_leaves_none_of_its_files(stage: NumbersStage, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "of-another").touch()
+    with pytest.raises(InputError, match="of no use"):
+        run_task(LateFailure(stage.control), stage.plan().tasks[0], str(out))
+    assert [path.name for path in out.iterdir()] == ["of-another"]
 
 
 def test_a_pool_that_is_given_up_leaves_no_worker_at_work(stage: NumbersStage, tmp_path: Path) -> None:
