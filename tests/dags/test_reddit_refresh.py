@@ -144,13 +144,8 @@ class TestClearedTask:
         assert clear_and_run(run, task) == "success"
         assert read_manifests(folders) == manifests
 
-    @pytest.mark.parametrize(
-        "task",
-        [
-            *("ingest", "threads", "conversations", "vocabulary", "records", "report"),
-            *(pytest.param(task, marks=pytest.mark.slow) for task in ("train", "evaluate")),
-        ],
-    )
+    # Training and evaluation anew, in other processes: see test_kill.py.
+    @pytest.mark.parametrize("task", ["ingest", "threads", "conversations", "vocabulary", "records", "report"])
     def test_whose_dataset_was_lost_makes_the_same_again(
         self, folders: dict[str, Path], run: DagRun, manifests: dict[str, Manifest], task: str
     ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from operators.params import Configs, picked, reddit_params
 from tests.operators.contexts import form
+from threadmill.config import Setting, settings_of
 from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig
 from threadmill.conversations.limits import ConversationLimits
 from threadmill.corpora.limits import CommentLimits
@@ -15,45 +16,36 @@ from threadmill.pretraining.config import BertConfig
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
 from threadmill.vocab.config import VocabularyConfig
 
-# What no stage's config depends on: the plan and the vocabulary's operator look at these themselves.
+# What no config depends on: the plan and the vocabulary's operator look at these themselves.
 OF_THE_RUN = {"source", "sample_comments", "lookback_months", "preset", "rebuild_vocabulary"}
-# Another value for each of the others.
-OTHERS: dict[str, dict[str, Any]] = {
-    "threads": {
-        "month": "2005-12",
-        "train_split": 0.7,
-        "validation_split": 0.2,
-        "test_split": 0.1,
-        "num_shards_train": 7,
-        "num_shards_validation": 2,
-        "num_shards_test": 3,
-    },
-    "conversations": {"parent_depth": 3, "max_length": 200, "min_length": 1, "format": "jsonl"},
-    "comment_limits": {"max_tombstone_rate": 0.25},
-    "conversation_limits": {"min_examples": 10, "min_yield": 0.5},
-    "vocabulary": {"vocab_size": 500, "lowercase": False, "sample_lines": 99},
-    "records": {
-        "max_seq_length": 64,
-        "max_predictions_per_seq": 9,
-        "masked_lm_prob": 0.2,
-        "short_seq_prob": 0.0,
-        "dupe_factor": 2,
-        "random_seed": 5,
-    },
-    "training": {
-        "model": "bert-mini",
-        "steps": 1000,
-        "batch_size": 8,
-        "learning_rate": 0.003,
-        "warmup_steps": 17,
-        "weight_decay": 0.02,
-        "clip_norm": 0.5,
-        "dropout": 0.0,
-        "training_seed": 9,
-        "jit_compile": True,
-    },
-    "checkpoints": {"save_every": 50, "keep": 2},
-}
+FORM_NAMES = {("training", "seed"): "training_seed"}
+SPLITS = {"train_split": 0.7, "validation_split": 0.2, "test_split": 0.1}
+PARTS = [entry.name for entry in fields(Configs)]
+
+
+def another(setting: Setting) -> Any:
+    """A value that is allowed, but not the default."""
+    if setting.name in SPLITS:
+        return SPLITS[setting.name]
+    if setting.choices:
+        return next(choice for choice in setting.choices if choice != setting.default)
+    if isinstance(setting.default, bool):
+        return not setting.default
+    if isinstance(setting.default, str):
+        return "2005-12"
+    return setting.default + 1 if isinstance(setting.default, int) else setting.default / 2 or 0.5
+
+
+def other_values(part: str) -> dict[str, Any]:
+    """Another value for each setting of a config that the form asks for, by its name in the config."""
+    config, asked = getattr(picked(form()), part), reddit_params()
+    return {
+        entry.name: another(entry) for entry in settings_of(config) if FORM_NAMES.get((part, entry.name), entry.name) in asked
+    }
+
+
+def by_form_name(part: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {FORM_NAMES.get((part, name), name): value for name, value in values.items()}
 
 
 def test_the_form_as_it_opens_asks_for_the_defaults_of_every_stage() -> None:
@@ -82,19 +74,21 @@ def test_the_preset_governs_what_is_left_empty() -> None:
     assert changed.threads.split_rule == "polyai"
 
 
-@pytest.mark.parametrize("part", OTHERS)
+@pytest.mark.parametrize("part", PARTS)
 def test_each_value_of_the_form_arrives_in_its_config_and_in_no_other(part: str) -> None:
-    before, after = picked(form()), picked(form(**OTHERS[part]))
-    for name, value in OTHERS[part].items():
-        setting = {"training_seed": "seed"}.get(name, name)
-        assert getattr(getattr(before, part), setting) != value
-        assert getattr(getattr(after, part), setting) == value
-    differing = {entry.name for entry in fields(Configs) if getattr(before, entry.name) != getattr(after, entry.name)}
-    assert differing == ({part, "comment_limits"} if "month" in OTHERS[part] else {part})
+    values = other_values(part)
+    before, after = picked(form()), picked(form(**by_form_name(part, values)))
+    for name, value in values.items():
+        assert getattr(getattr(before, part), name) != value
+        assert getattr(getattr(after, part), name) == value
+    differing = {entry for entry in PARTS if getattr(before, entry) != getattr(after, entry)}
+    assert differing - {"threads", "comment_limits"} <= {part}, "the month is a setting of both these"
+    assert (part in differing) == bool(values)
 
 
 def test_no_value_of_the_form_is_left_out_above() -> None:
-    assert {name for values in OTHERS.values() for name in values} == set(reddit_params()) - OF_THE_RUN
+    tried = {name for part in PARTS for name in by_form_name(part, other_values(part))}
+    assert tried == set(reddit_params()) - OF_THE_RUN
 
 
 @pytest.mark.parametrize(
