@@ -1,4 +1,8 @@
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from threadmill.training.losses import LossLog
 
@@ -33,6 +37,21 @@ def test_line_that_was_cut_off_is_no_step(tmp_path: Path) -> None:
     with LossLog(str(path)) as log:
         assert log.steps == 2
     assert path.read_text().count("\n") == 2
+
+
+@given(st.data())
+def test_log_cut_anywhere_holds_its_whole_lines(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "losses.jsonl"
+        log_steps(path, 1, 12)
+        content = path.read_bytes()
+        kept = content[: data.draw(st.integers(0, len(content)))]
+        path.write_bytes(kept)
+
+        with LossLog(str(path)) as log:
+            assert log.steps == kept.count(b"\n")
+            log.append({"step": step, "loss": step / 8} for step in range(log.steps + 1, 13))
+        assert path.read_bytes() == content
 
 
 def test_lines_that_do_not_count_up_are_no_steps(tmp_path: Path) -> None:

@@ -167,12 +167,15 @@ def test_twenty_kills_at_random_moments_change_nothing(inputs: tuple[str, str], 
     moments = random.Random(6)
     for _ in range(20):
         process = start_training(inputs, tmp_path)
-        time.sleep(moments.uniform(2, 12))
+        time.sleep(moments.uniform(1, 20))
         kill_group(process)
 
     manifest = run_training(*inputs, str(tmp_path), CONFIG, CHECKPOINTS)
 
     assert digests(manifest) == digests(Dataset.open(str(undisturbed)).manifest)
+    status = read_status(str(tmp_path))
+    assert status is not None
+    assert status.resumed_from > 0
 
 
 def start_training(inputs: tuple[str, str], folder: Path) -> "subprocess.Popen[bytes]":

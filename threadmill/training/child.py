@@ -31,7 +31,7 @@ def run(folder: str, parent: int, work: Callable[[StatusFile], None]) -> int:
     Returns:
         The exit code: 0, 2 for an error that a user can act on, 1 for any other.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     if parent:
         _die_with(parent)
     os.environ.update(_ENVIRONMENT)
@@ -55,7 +55,10 @@ def _one_line(error: Exception) -> str:
 
 
 def _die_with(parent: int) -> None:
-    """On Linux the kernel kills this process at the moment its parent dies; elsewhere a thread looks every half second."""
+    """On Linux the kernel kills this process at the moment its parent dies; elsewhere a thread looks every half second.
+
+    To the kernel the parent is the thread that started this process: `threadmill.training.launch.run_child` waits in it.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     else:

@@ -19,6 +19,7 @@ class LiveProgress:
         self._stage, self._unit = stage, unit
         self._last_line = time.monotonic()
         self._shown = ""
+        self._resumed = False
         self._bar: Any = None
 
     def __enter__(self) -> "LiveProgress":
@@ -30,24 +31,27 @@ class LiveProgress:
 
     def show(self, status: Status) -> None:
         """Brings the display up to date."""
+        if status.resumed_from and not self._resumed:
+            self._resumed = True
+            log.info("%s: going on from the checkpoint of step %s", self._stage, f"{status.resumed_from:,}")
         if self._bar is not None:
-            self._bar.update(self._task, completed=status.step, total=status.steps or None, told=self._told(status))
+            told = ", ".join(self._measures(status)) if status.state == "training" else status.state
+            self._bar.update(self._task, completed=status.step, total=status.steps or None, told=told)
         elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            line = f"{status.state}, step {status.step:,} of {status.steps:,}{self._comma(self._told(status))}"
-            if line != self._shown:  # a long start or export is told once
-                self._shown = line
-                log.info("%s: %s", self._stage, line)
+            self._log(status)
 
-    @staticmethod
-    def _comma(text: str) -> str:
-        return f", {text}" if text else ""
+    def _log(self, status: Status) -> None:
+        step = [f"step {status.step:,} of {status.steps:,}"] if status.step else []
+        line = ", ".join([status.state, *step, *self._measures(status)])
+        if line != self._shown:  # a long start or export is told once
+            self._shown = line
+            log.info("%s: %s", self._stage, line)
 
-    def _told(self, status: Status) -> str:
-        parts = [] if status.loss is None else [f"loss {status.loss:.3f}"]
-        if status.sequences_per_second is not None:
-            parts.append(f"{status.sequences_per_second:,.0f} {self._unit}/s")
-        return ", ".join(parts)
+    def _measures(self, status: Status) -> list[str]:
+        loss = [] if status.loss is None else [f"loss {status.loss:.3f}"]
+        rate = status.sequences_per_second
+        return loss if rate is None else [*loss, f"{rate:,.0f} {self._unit}/s"]
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:

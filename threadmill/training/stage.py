@@ -19,6 +19,7 @@ from threadmill.training.launch import run_child
 from threadmill.training.losses import LOSSES_NAME
 from threadmill.training.presets import PRESETS
 from threadmill.training.records import (
+    VOCAB_NAME,
     check_vocabulary,
     count_tokens,
     held_out_split,
@@ -82,7 +83,7 @@ class TrainingStage(MapStage):
         spec = TrainerSpec(
             folder=workspace.folder,
             records=files,
-            vocabulary_size=count_tokens(tokens["vocab.txt"]),
+            vocabulary_size=count_tokens(tokens[VOCAB_NAME]),
             config=self.config,
             checkpoints=self._checkpoints,
             identity=self._identity(records, vocabulary),
@@ -108,7 +109,8 @@ class TrainingStage(MapStage):
         return records, vocabulary
 
     def _identity(self, records: Dataset, vocabulary: Dataset) -> dict[str, Any]:
-        return {**asdict(self.config), "records": records.manifest.digest, "vocabulary": vocabulary.manifest.digest}
+        digests = {"records": records.manifest.digest, "vocabulary": vocabulary.manifest.digest}
+        return {**asdict(self.config), "version": self.version, **digests}
 
     def _described(self, spec: TrainerSpec) -> dict[str, Any]:
         preset, shape = PRESETS[self.config.model], spec.records.shape
