@@ -26,8 +26,8 @@ _DEMO = {
     "max_seq_length": 64,
     "max_predictions_per_seq": 10,
     "dupe_factor": 4,
-    "batch_size": 64,
-    "steps": 400,
+    "batch_size": 32,
+    "steps": 500,
 }
 
 

@@ -26,10 +26,10 @@ def test_a_quick_stage_is_silent_in_a_log(caplog: pytest.LogCaptureFixture, caps
 def test_a_long_stage_gives_plain_lines_in_a_log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0)
     with caplog.at_level(logging.INFO):
-        count_tasks(2)
-    first, second = caplog.messages
-    assert re.fullmatch(r"ingest: 1 of 2 tasks, 1,500 lines, [0-9,]+/s", first)
-    assert re.fullmatch(r"ingest: 2 of 2 tasks, 3,000 lines, [0-9,]+/s", second)
+        count_tasks(3)
+    first, second = caplog.messages  # the end is told by the stage's own line
+    assert re.fullmatch(r"ingest: 1 of 3 tasks, 1,500 lines, [0-9,]+/s", first)
+    assert re.fullmatch(r"ingest: 2 of 3 tasks, 3,000 lines, [0-9,]+/s", second)
     assert "\x1b" not in "".join(caplog.messages)
 
 

@@ -33,7 +33,7 @@ class Progress:
         self._units += units
         if self._bar is not None:
             self._bar.update(self._bar_task, completed=self._done, units=self._summary())
-        elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+        elif self._done < self._tasks and time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             log.info("%s: %d of %d tasks, %s", self._stage, self._done, self._tasks, self._summary())
 

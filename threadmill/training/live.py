@@ -1,4 +1,4 @@
-"""How far a training process is: a bar in a terminal, a plain line every ten seconds in a log."""
+"""How far a training process is: a bar in a terminal, a plain line every half minute in a log."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from threadmill.training.status import Status
 
 log = logging.getLogger(__name__)
 
-_SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 class LiveProgress:
