@@ -19,23 +19,21 @@ def sort_comments(comments: pl.DataFrame) -> pl.DataFrame:
     """
     if (comments["id"].str.len_bytes() > _PACKED_BYTES).any():
         return comments.sort(ORDER)
-    place = (comments["split_index"].cast(pl.Int64) * (1 << POSITION_BITS) + comments["thread_position"]).to_numpy()
-    keys = (_packed(comments["id"]), comments["created_utc"].to_physical().to_numpy(), place)
-    rows = np.lexsort(keys)
+    place = pl.col("split_index").cast(pl.Int64) * (1 << POSITION_BITS) + pl.col("thread_position")
+    keys = comments.select(place.alias("place"), pl.col("created_utc").to_physical()).with_columns(id=_packed(comments["id"]))
+    rows = keys.select(pl.arg_sort_by("place", "created_utc", "id")).to_series()
     ordered = comments[rows]
-    return ordered if _one_thread_a_place(place[rows], ordered["thread_id"]) else comments.sort(ORDER)
+    return ordered if _one_thread_a_place(keys["place"].gather(rows), ordered["thread_id"]) else comments.sort(ORDER)
 
 
-def _one_thread_a_place(place: npt.NDArray[np.int64], threads: pl.Series) -> bool:
-    other_thread = (threads != threads.shift(1)).fill_null(False).to_numpy()
-    return not np.any(other_thread[1:] & (place[1:] == place[:-1]))
+def _one_thread_a_place(place: pl.Series, threads: pl.Series) -> bool:
+    return not ((threads != threads.shift(1)) & (place == place.shift(1))).any()
 
 
-def _packed(texts: pl.Series) -> npt.NDArray[np.uint64]:
+def _packed(texts: pl.Series) -> pl.Series:
     array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
     offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
-    packed: npt.NDArray[np.uint64] = _pack(np.frombuffer(array.buffers()[2] or b"", np.uint8), offsets)
-    return packed
+    return pl.Series(_pack(np.frombuffer(array.buffers()[2] or b"", np.uint8), offsets), dtype=pl.UInt64)
 
 
 @njit(nogil=True, cache=True)

@@ -40,7 +40,8 @@ class Spool:
 
     def add(self, comments: pl.DataFrame) -> None:
         """Takes comments, of one set of columns always; thread_id is one of them."""
-        self._held.append(comments)
+        split, position = place(comments["thread_id"], self._config)
+        self._held.append(comments.with_columns(pl.Series("split_index", split), pl.Series("thread_position", position)))
         self._rows += comments.height
         if self._rows >= self._held_rows:
             self._spill()
@@ -48,7 +49,7 @@ class Spool:
     def partitions(self) -> Iterator[pl.DataFrame]:
         """All comments, with split_index and thread_position, each frame sorted, frames in the order of positions."""
         if not self._spilled:
-            yield sort_comments(self._placed())
+            yield sort_comments(self._taken())
             return
         self._spill()
         for writer in self._writers.values():
@@ -58,18 +59,17 @@ class Spool:
                 yield sort_comments(pl.DataFrame(ipc.open_stream(file).read_all()))
             os.remove(self._path(number))
 
-    def _placed(self) -> pl.DataFrame:
+    def _taken(self) -> pl.DataFrame:
         comments = pl.concat(self._held, rechunk=True)
         self._held, self._rows = [], 0
-        split, position = place(comments["thread_id"], self._config)
-        return comments.with_columns(pl.Series("split_index", split), pl.Series("thread_position", position))
+        return comments
 
     def _spill(self) -> None:
         if not self._held:
             return
         self._spilled = self._spilled or tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=self._folder)
         shift = POSITION_BITS - (_PARTITIONS.bit_length() - 1)
-        placed = self._placed().with_columns((pl.col("thread_position") // (1 << shift)).alias("partition"))
+        placed = self._taken().with_columns((pl.col("thread_position") // (1 << shift)).alias("partition"))
         for (number,), rows in placed.partition_by("partition", as_dict=True, include_key=False).items():
             table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
             self._writer(int(number), table.schema).write_table(table)

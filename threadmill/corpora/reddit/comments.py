@@ -140,9 +140,17 @@ def _normalised(frame: pl.DataFrame, source_rows: pl.Series) -> pl.DataFrame:
         "is_submitter",
         "distinguished",
         pl.col("body").replace_strict(TOMBSTONES, default=None, return_dtype=pl.String).alias("removal"),
-        created.dt.strftime("%Y-%m").alias("month"),
+        _month(frame, created).alias("month"),
         "source_row",
     )
+
+
+def _month(frame: pl.DataFrame, created: pl.Expr) -> pl.Expr:
+    """YYYY-MM of each comment: formatted once where all are of one month, as a dump's blocks mostly are."""
+    first, last = frame.select(
+        created.min().dt.strftime("%Y-%m").alias("first"), created.max().dt.strftime("%Y-%m").alias("last")
+    ).row(0)
+    return pl.lit(first) if first == last and first is not None else created.dt.strftime("%Y-%m")
 
 
 def _parse_lines(block: Block, source_row: int) -> tuple[pl.DataFrame, list[DeadLetter]]:

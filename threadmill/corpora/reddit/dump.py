@@ -15,6 +15,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = range(0x184D2A50, 0x184D2A60)  # RFC 8878, section 3.1.2
 _MAX_WINDOW = 1 << 31  # what the dumps declare; the default of every reader is less
 _READ_BYTES = 1 << 16
+_WRITE_BYTES = 1 << 20  # what the decompressor gives at a time
 BLOCK_BYTES = 1 << 24
 MAX_LINE_BYTES = 1 << 24
 _HEAD_BYTES = 100  # what is kept of a line over the limit
@@ -74,7 +75,7 @@ def _is_zstd(head: bytes) -> bool:
 def _decompressed(stream: IO[bytes], uri: str) -> Iterator[bytes]:
     """The frames' content. Not zstandard's stream_reader: it takes a truncated frame for the end of the file."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-    frame, frames, consumed = decompressor.decompressobj(), 0, 0
+    frame, frames, consumed = decompressor.decompressobj(write_size=_WRITE_BYTES), 0, 0
     fresh = True  # nothing of the current frame was read
     while compressed := stream.read(_READ_BYTES):
         consumed += len(compressed)
@@ -90,7 +91,7 @@ def _decompressed(stream: IO[bytes], uri: str) -> Iterator[bytes]:
                 yield piece
             compressed = b""
             if frame.eof:
-                compressed, frame, fresh = frame.unused_data, decompressor.decompressobj(), True
+                compressed, frame, fresh = frame.unused_data, decompressor.decompressobj(write_size=_WRITE_BYTES), True
                 frames += 1
     if not fresh:
         raise InputError(
@@ -128,13 +129,21 @@ class _LineCutter:
             yield from self._cut()
 
     def _cut(self) -> Iterator[Block]:
-        data = b"".join(self._pieces)
-        end = data.rfind(b"\n") + 1
-        rest = data[end:]
+        place, end = self._last_line_end()
+        if end:
+            data = b"".join([*self._pieces[:place], self._pieces[place][:end]])  # joined at the cut: copied once
+            yield from self._blocks(data)
+        rest = b"".join([self._pieces[place][end:], *self._pieces[place + 1 :]])
         self._pieces, self._size = [rest], len(rest)
-        yield from self._blocks(data[:end])
         if len(rest) > self._max_line_bytes:
             self._skipping, self._pieces, self._size = rest[:_HEAD_BYTES], [], 0
+
+    def _last_line_end(self) -> tuple[int, int]:
+        """The piece in which the last whole line ends, and where in it; (0, 0) where no line does."""
+        for place in range(len(self._pieces) - 1, -1, -1):
+            if end := self._pieces[place].rfind(b"\n") + 1:
+                return place, end
+        return 0, 0
 
     def finish(self) -> Iterator[Block]:
         if self._skipping:
