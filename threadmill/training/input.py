@@ -126,8 +126,12 @@ def _features(shape: RecordShape) -> dict[str, Any]:
 
 def _readable(batches: Any, records: RecordFiles) -> Iterator[Any]:
     """The elements of a tf.data.Dataset over ``records``; what is wrong with its files is raised as ours."""
+    options = tf.data.Options()
+    options.deterministic = True
+    # Nothing is left to tune, and with tuning on, TensorFlow 2.21 at times waits up to a minute when an iterator is let go.
+    options.autotune.enabled = False
     try:
-        yield from batches
+        yield from batches.with_options(options)
     except tf.errors.NotFoundError as error:
         raise InputError(f"a shard of records is gone ({_told(error)}); make the records again") from error
     except tf.errors.DataLossError as error:

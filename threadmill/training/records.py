@@ -1,6 +1,7 @@
 """What training takes from a records dataset and from its vocabulary: shapes, files of a split, and whether the two fit."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ class RecordFiles:
     """The shards of one split.
 
     Attributes:
-        files: their URIs, in the manifest's order.
+        files: their URIs (local ones as absolute paths), in the manifest's order.
         records: how many they hold together.
         shape: of each record.
     """
@@ -67,7 +68,12 @@ def record_files(dataset: Dataset, split: str) -> RecordFiles:
         if size != shard.bytes:
             state = "is missing" if size < 0 else f"has {size} bytes instead of {shard.bytes}"
             raise InputError(f"{dataset.path(shard)} {state}; run the stage that writes the records again")
-    return RecordFiles(tuple(dataset.path(shard) for shard in shards if shard.records), records, record_shape(dataset))
+    files = tuple(_absolute(dataset.path(shard)) for shard in shards if shard.records)
+    return RecordFiles(files, records, record_shape(dataset))
+
+
+def _absolute(uri: str) -> str:
+    return os.path.abspath(storage.local_path(uri)) if storage.is_local(uri) else uri
 
 
 def record_shape(dataset: Dataset) -> RecordShape:
