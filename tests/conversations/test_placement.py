@@ -1,5 +1,6 @@
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 
 import polars as pl
 import pytest
@@ -25,7 +26,7 @@ CONFIGS = [config(*fractions, rule) for rule in SPLIT_RULES for fractions in FRA
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> DuckDBWarehouse:
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBWarehouse]:
     """Holds a comment a thread, and no duplicates."""
     folder = tmp_path_factory.mktemp("warehouse")
     columns = {field.name: pl.lit(None, pl.String) for field in SCHEMA}
@@ -34,10 +35,10 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> DuckDBWarehouse:
         folder / "comments.parquet"
     )
     pl.DataFrame(schema={"thread_id": pl.String, "id": pl.String, "place": pl.Int64}).write_parquet(folder / "none.parquet")
-    warehouse = DuckDBWarehouse("300MB", 1, str(folder))
-    warehouse.load("comments", [str(folder / "comments.parquet")])
-    warehouse.load("duplicates", [str(folder / "none.parquet")])
-    return warehouse
+    with DuckDBWarehouse("300MB", 1, str(folder)) as warehouse:
+        warehouse.load("comments", [str(folder / "comments.parquet")])
+        warehouse.load("duplicates", [str(folder / "none.parquet")])
+        yield warehouse
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.split_rule} {config.train_split}")
