@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadmill.errors import ConfigError
-from threadmill.months import add_months, check_month
+from threadmill.months import add_months, check_month, month_range
 
 MONTHS = st.dates().map(lambda day: day.strftime("%Y-%m").rjust(7, "0"))
 
@@ -44,3 +44,11 @@ def test_anything_else_is_told_with_the_form(month: str) -> None:
 def test_a_month_that_cannot_be_written_is_no_result(month: str, count: int) -> None:
     with pytest.raises(ConfigError, match="write it as YYYY-MM"):
         add_months(month, count)
+
+
+@pytest.mark.parametrize(
+    ("months", "told"),
+    [({"2006-01", "2005-11", "2005-12"}, "2005-11 to 2006-01"), ({"2005-12"}, "2005-12"), (set(), "nothing")],
+)
+def test_a_range_of_months_is_told_by_its_ends(months: set[str], told: str) -> None:
+    assert month_range(months) == told

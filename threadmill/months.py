@@ -1,6 +1,7 @@
 """Calendar months as YYYY-MM."""
 
 import re
+from collections.abc import Iterable
 
 from threadmill.errors import ConfigError
 
@@ -27,3 +28,9 @@ def add_months(month: str, count: int) -> str:
     year, number = (int(part) for part in check_month(month).split("-"))
     months = year * 12 + number - 1 + count
     return check_month(f"{months // 12:04d}-{months % 12 + 1:02d}")
+
+
+def month_range(months: Iterable[str]) -> str:
+    """The first and the last of ``months`` as people read them: "2005-11 to 2006-01", one alone, or "nothing"."""
+    ordered = sorted(months)
+    return f"{ordered[0]} to {ordered[-1]}" if len(ordered) > 1 else "".join(ordered) or "nothing"

@@ -9,6 +9,7 @@ import polars as pl
 
 from threadmill.conversations.config import SPLIT_RULES, SPLITS, ThreadsConfig
 from threadmill.conversations.md5 import MAX_BYTES, hex_digits, md5_digests
+from threadmill.datasets.arrow_text import large_strings, text_buffers
 from threadmill.datasets.shards import MAX_SHARDS
 
 POSITION_BITS = 44
@@ -22,9 +23,7 @@ def place(threads: pl.Series, config: ThreadsConfig) -> tuple[npt.NDArray[np.int
     Args:
         threads: thread ids, none null and none longer than 55 bytes (dumps have 13 at most).
     """
-    text = threads.to_arrow(compat_level=pl.CompatLevel.oldest())
-    offsets = np.frombuffer(text.buffers()[1], np.int64)[text.offset : text.offset + len(text) + 1]
-    data = np.frombuffer(text.buffers()[2] or b"", np.uint8)
+    data, offsets = text_buffers(large_strings(threads))
     if len(threads) and int(np.diff(offsets).max()) > MAX_BYTES:
         raise ValueError(f"a thread id is longer than {MAX_BYTES} bytes")
     digests = md5_digests(data, offsets)

@@ -14,6 +14,7 @@ from threadmill.datasets.storage import local_path
 from threadmill.engine.prefetch import prefetch
 from threadmill.engine.stage import Plan, StreamStage, Task, TaskResult
 from threadmill.errors import InputError
+from threadmill.months import month_range
 from threadmill.warehouse.duckdb import DuckDBWarehouse
 
 
@@ -51,7 +52,7 @@ class ThreadsStage(StreamStage):
         months = {month for dataset in datasets for month in dataset.manifest.statistics["months"]}
         if self.config.month and self.config.month not in months:
             raise InputError(
-                f"no comment of {self.config.month} in {', '.join(self.comments)} (they hold {_month_range(months)}); "
+                f"no comment of {self.config.month} in {', '.join(self.comments)} (they hold {month_range(months)}); "
                 "name the month's dump among the sources, or another month"
             )
         shards = [
@@ -91,7 +92,3 @@ class ThreadsStage(StreamStage):
             "test_shards": max(1, counts["test"]),
             "month": self.config.month,
         }
-
-
-def _month_range(months: set[str]) -> str:
-    return f"{min(months)} to {max(months)}" if len(months) > 1 else "".join(months) or "nothing"

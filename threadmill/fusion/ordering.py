@@ -6,6 +6,7 @@ import polars as pl
 from numba import njit
 
 from threadmill.conversations.placement import POSITION_BITS
+from threadmill.datasets.arrow_text import large_strings, text_buffers
 
 ORDER = ["split_index", "thread_position", "thread_id", "created_utc", "id"]
 _PACKED_BYTES = 8
@@ -31,9 +32,7 @@ def _one_thread_a_place(place: pl.Series, threads: pl.Series) -> bool:
 
 
 def _packed(texts: pl.Series) -> pl.Series:
-    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
-    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
-    return pl.Series(_pack(np.frombuffer(array.buffers()[2] or b"", np.uint8), offsets), dtype=pl.UInt64)
+    return pl.Series(_pack(*text_buffers(large_strings(texts))), dtype=pl.UInt64)
 
 
 @njit(nogil=True, cache=True)

@@ -24,6 +24,7 @@ from threadmill.engine.stage import MapStage, Plan, ShardStream, Task, TaskOutpu
 from threadmill.errors import InputError
 from threadmill.fusion.groups import Group, GroupCutter
 from threadmill.fusion.spool import HELD_ROWS, Spool
+from threadmill.months import month_range
 
 _LONGEST_ESCAPE = 5  # characters of "&amp;"
 _COLUMNS = ("id", "parent_id", "parent_kind", "thread_id", "subreddit", "author", "removal", "created_utc", "source_row")
@@ -107,9 +108,8 @@ class RedditStage(MapStage):
         left = Counters(counters.read, counters.read - sum(counters.dropped.values()), 0, counters.dropped)
         self._ingest.check(left)
         if self.config.month and self.config.month not in months:
-            held = f"{min(months)} to {max(months)}" if len(months) > 1 else "".join(months)
             raise InputError(
-                f"no comment of {self.config.month} in {', '.join(self._ingest.sources)} (they hold {held}); "
+                f"no comment of {self.config.month} in {', '.join(self._ingest.sources)} (they hold {month_range(months)}); "
                 "name the month's dump among the sources, or another month"
             )
 

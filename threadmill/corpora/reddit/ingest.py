@@ -23,6 +23,7 @@ from threadmill.datasets.shards import ShardName
 from threadmill.engine.prefetch import prefetch
 from threadmill.engine.stage import MapStage, NumberedShards, Plan, ShardStream, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
+from threadmill.months import month_range
 
 _ROWS_OF_ONE_SOURCE = 1 << 40  # apart, so that source_row tells the order over all sources
 _DICTIONARY_COLUMNS = ["parent_kind", "subreddit", "author", "distinguished", "removal", "month"]
@@ -93,7 +94,7 @@ class IngestStage(MapStage):
 
     def _check_months(self, source: str, months: Mapping[str, int]) -> None:
         if self.month and months and self.month not in months:
-            held = f"{min(months)} to {max(months)}" if len(months) > 1 else min(months)
+            held = month_range(months)
             raise InputError(f"{source} holds no comment of {self.month}, but of {held}; name the month's dump, or another month")
 
     def check(self, counters: Counters) -> None:
