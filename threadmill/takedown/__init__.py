@@ -1,0 +1,1 @@
+"""Opt-outs: which comments and authors must not be in a release, and how they leave those that are out."""
