@@ -55,5 +55,11 @@ class StageOperator(BaseOperator):
         from threadmill.settings import get_settings
 
         with permanent_faults():
-            run_stage(self.make_stage(context), self.uri, name=self.dataset_name, workers=get_settings().workers or None)
+            run_stage(
+                self.make_stage(context),
+                self.uri,
+                name=self.dataset_name,
+                workers=get_settings().workers or None,
+                allow_partial=context["params"]["allow_partial"],
+            )
         return self.uri

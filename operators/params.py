@@ -120,6 +120,10 @@ def _source_params() -> dict[str, Param]:
             6, type="integer", minimum=0, maximum=120, title="lookback_months", section=section,
             description="Months before, as far as they were ingested, whose comments are context",
         ),
+        "allow_partial": Param(
+            False, type="boolean", title="allow_partial", section=section,
+            description="Go on with months that were made from incomplete dumps; all that is made of them is marked partial",
+        ),
         "preset": Param(
             "default", type="string", enum=list(PRESETS), title="preset", section=section,
             description="; ".join(f"{name}: {preset.description}" for name, preset in PRESETS.items()),

@@ -17,9 +17,11 @@ from threadmill.errors import ConfigError, InputError
 FEBRUARY = 1_138_752_000
 
 
-def make_threads(folder: Path, *comments: str, workers: int = 1, memory_limit: str = "300MB", **config: Any) -> Manifest:
+def make_threads(
+    folder: Path, *comments: str, workers: int = 1, memory_limit: str = "300MB", allow_partial: bool = False, **config: Any
+) -> Manifest:
     stage = ThreadsStage(comments, ThreadsConfig(**config), memory_limit)
-    return run_stage(stage, str(folder), name="threads", workers=workers)
+    return run_stage(stage, str(folder), name="threads", workers=workers, allow_partial=allow_partial)
 
 
 def rows_of(folder: Path, split: str | None = None) -> pl.DataFrame:
@@ -198,4 +200,6 @@ def test_threads_of_a_partial_month_are_partial(tmp_path: Path) -> None:
     comments = make_comments(tmp_path, [comment("a", "t3_t")])
     manifest = Dataset.open(comments).manifest
     write_manifest(comments, Manifest.from_json({**manifest.to_json(), "partial": True}))
-    assert make_threads(tmp_path / "threads", comments).partial
+    with pytest.raises(InputError, match="incomplete input"):
+        make_threads(tmp_path / "threads", comments)
+    assert make_threads(tmp_path / "threads", comments, allow_partial=True).partial

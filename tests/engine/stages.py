@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,13 @@ class HastyStage(NumbersStage):
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         super().process(task, output)
         return output.result(task, Counters(LINES, LINES - 1, LINES))
+
+
+class CutShortStage(NumbersStage):
+    """Finds that the input of its third task ends too early."""
+
+    def process(self, task: Task, output: TaskOutput) -> TaskResult:
+        return replace(super().process(task, output), partial=task.payload == 2)
 
 
 class UselessStage(NumbersStage):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.engine.stages import (
     LINES,
+    CutShortStage,
     DishonestStage,
     HastyStage,
     NumbersConfig,
@@ -128,9 +129,8 @@ class TestADatasetThatIsThere:
             lambda stage: replace(stage, inputs=(InputEntry("source", "cd" * 32),)),
             lambda stage: replace(stage, inputs=(InputEntry("other", "ab" * 32),)),
             lambda stage: replace(stage, inputs=()),
-            lambda stage: replace(stage, partial=True),
         ],
-        ids=["content", "name", "none", "partial"],
+        ids=["content", "name", "none"],
     )
     def test_of_other_inputs_is_replaced(
         self,
@@ -317,3 +317,35 @@ def test_a_second_run_is_refused_while_the_first_goes_on(control: Path, uri: str
         first.join()
     assert verify(uri) == []
     assert names(uri) == FILES
+
+
+class TestIncompleteInput:
+    def test_is_refused_with_its_name_and_the_remedy(self, control: Path, uri: str, tmp_path: Path) -> None:
+        whole, cut = str(tmp_path / "whole"), str(tmp_path / "cut")
+        run_stage(NumbersStage(str(control)), whole, workers=1)
+        manifest = run_stage(CutShortStage(str(control)), cut, workers=1)
+        inputs = (InputEntry("whole", "ab" * 32, whole), InputEntry("cut", manifest.digest, cut))
+        with pytest.raises(InputError, match=f"numbers: {cut} was made from incomplete input.*--allow-partial"):
+            run_stage(NumbersStage(str(control), inputs=inputs, partial=True), uri, workers=1)
+        assert not Path(uri).exists()
+
+    def test_is_taken_when_told_and_marks_what_is_made_of_it(self, control: Path, uri: str) -> None:
+        assert run_stage(NumbersStage(str(control), partial=True), uri, workers=1, allow_partial=True).partial
+
+    def test_is_taken_by_a_stage_that_only_tells_of_it(self, control: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(NumbersStage, "takes_partial", True)
+        assert run_stage(NumbersStage(str(control), partial=True), uri, workers=1).partial
+
+    def test_found_by_a_task_marks_the_dataset_which_is_then_up_to_date(self, control: Path, uri: str) -> None:
+        assert run_stage(CutShortStage(str(control)), uri, workers=1).partial
+        ran(control)
+        assert run_stage(CutShortStage(str(control)), uri, workers=1).partial
+        assert ran(control) == []
+
+    def test_found_before_a_kill_is_still_known_when_the_run_goes_on(self, control: Path, uri: str) -> None:
+        (control / "fail-3").touch()
+        with pytest.raises(InputError):
+            run_stage(CutShortStage(str(control)), uri, workers=1)
+        (control / "fail-3").unlink()
+        assert run_stage(CutShortStage(str(control)), uri, workers=1).partial
+        assert sorted(ran(control)).count(2) == 1

@@ -17,7 +17,7 @@ from threadmill.training.config import CheckpointConfig, EvaluationConfig, Train
 from threadmill.vocab.config import VocabularyConfig
 
 # What no config depends on: the plan and the vocabulary's operator look at these themselves.
-OF_THE_RUN = {"source", "sample_comments", "lookback_months", "preset", "rebuild_vocabulary"}
+OF_THE_RUN = {"allow_partial", "source", "sample_comments", "lookback_months", "preset", "rebuild_vocabulary"}
 FORM_NAMES = {("training", "seed"): "training_seed"}
 SPLITS = {"train_split": 0.7, "validation_split": 0.2, "test_split": 0.1}
 PARTS = [entry.name for entry in fields(Configs)]

@@ -48,9 +48,17 @@ def _metavar(kind: type, setting: Setting) -> str | None:
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """--output and --workers, as every stage has them."""
+    """--output, --workers and --allow-partial, as every stage has them."""
     parser.add_argument("--output", required=True, metavar="DIR", help="the dataset's folder; made if it is not there")
     parser.add_argument("--workers", type=_positive, metavar="N", help="processes at most (default: one a core)")
+    add_allow_partial(parser)
+
+
+def add_allow_partial(parser: argparse.ArgumentParser) -> None:
+    """--allow-partial."""
+    parser.add_argument(
+        "--allow-partial", action="store_true", help="take datasets made from incomplete input, and mark the result alike"
+    )
 
 
 def add_memory_limit(parser: argparse.ArgumentParser) -> None:

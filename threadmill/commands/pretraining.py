@@ -34,7 +34,12 @@ def _run_vocab_train(arguments: argparse.Namespace) -> int:
     from threadmill.engine.run import run_stage
     from threadmill.vocab.stage import VocabularyStage
 
-    run_stage(VocabularyStage(arguments.corpus, config), arguments.output, workers=arguments.workers)
+    run_stage(
+        VocabularyStage(arguments.corpus, config),
+        arguments.output,
+        workers=arguments.workers,
+        allow_partial=arguments.allow_partial,
+    )
     return 0
 
 
@@ -60,7 +65,12 @@ def _run_records(arguments: argparse.Namespace) -> int:
     from threadmill.engine.run import run_stage
     from threadmill.pretraining.stage import RecordsStage
 
-    run_stage(RecordsStage(arguments.corpus, arguments.vocab, config), arguments.output, workers=arguments.workers)
+    run_stage(
+        RecordsStage(arguments.corpus, arguments.vocab, config),
+        arguments.output,
+        workers=arguments.workers,
+        allow_partial=arguments.allow_partial,
+    )
     return 0
 
 

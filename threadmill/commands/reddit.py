@@ -81,9 +81,14 @@ def _run_stages(
 
     comments, threads = join(arguments.output, "comments"), join(arguments.output, "threads")
     workers = arguments.workers
-    run_stage(IngestStage(tuple(arguments.sources)), comments, workers=workers)
-    run_stage(ThreadsStage((comments,), threads_config, memory_limit(arguments)), threads, workers=workers)
-    run_stage(ConversationsStage(threads, conversations_config), output, workers=workers)
+    run_stage(IngestStage(tuple(arguments.sources)), comments, workers=workers, allow_partial=arguments.allow_partial)
+    run_stage(
+        ThreadsStage((comments,), threads_config, memory_limit(arguments)),
+        threads,
+        workers=workers,
+        allow_partial=arguments.allow_partial,
+    )
+    run_stage(ConversationsStage(threads, conversations_config), output, workers=workers, allow_partial=arguments.allow_partial)
 
 
 def _add_ingest(parsers: Parsers) -> None:
@@ -107,7 +112,12 @@ def _run_ingest(arguments: argparse.Namespace) -> int:
     from threadmill.engine.run import run_stage
 
     config = IngestConfig(**given_settings(IngestConfig, arguments))
-    run_stage(IngestStage(tuple(arguments.sources), config), arguments.output, workers=arguments.workers)
+    run_stage(
+        IngestStage(tuple(arguments.sources), config),
+        arguments.output,
+        workers=arguments.workers,
+        allow_partial=arguments.allow_partial,
+    )
     return 0
 
 
@@ -133,7 +143,7 @@ def _run_threads(arguments: argparse.Namespace) -> int:
     from threadmill.engine.run import run_stage
 
     stage = ThreadsStage(tuple(arguments.comments), config, memory_limit(arguments))
-    run_stage(stage, arguments.output, workers=arguments.workers)
+    run_stage(stage, arguments.output, workers=arguments.workers, allow_partial=arguments.allow_partial)
     return 0
 
 
@@ -156,7 +166,12 @@ def _run_conversations(arguments: argparse.Namespace) -> int:
     from threadmill.conversations.stage import ConversationsStage
     from threadmill.engine.run import run_stage
 
-    run_stage(ConversationsStage(arguments.threads, config), arguments.output, workers=arguments.workers)
+    run_stage(
+        ConversationsStage(arguments.threads, config),
+        arguments.output,
+        workers=arguments.workers,
+        allow_partial=arguments.allow_partial,
+    )
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from threadmill.commands.options import Parsers, add_command, add_settings, given_settings
+from threadmill.commands.options import Parsers, add_allow_partial, add_command, add_settings, given_settings
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
 
 
@@ -21,6 +21,7 @@ def add_parsers(parsers: Parsers) -> None:
     train.add_argument("--output", required=True, metavar="DIR", help="the model's folder, with its checkpoints")
     add_settings(train, TrainingConfig)
     add_settings(train, CheckpointConfig)
+    add_allow_partial(train)
     evaluate = add_command(
         parsers,
         "evaluate",
@@ -32,6 +33,7 @@ def add_parsers(parsers: Parsers) -> None:
     evaluate.add_argument("dataset", metavar="RECORDS", help="records dataset")
     evaluate.add_argument("--output", default="", metavar="DIR", help="where evaluation.json goes (default: MODEL/evaluation)")
     add_settings(evaluate, EvaluationConfig)
+    add_allow_partial(evaluate)
 
 
 def _run_train(arguments: argparse.Namespace) -> int:
@@ -39,7 +41,7 @@ def _run_train(arguments: argparse.Namespace) -> int:
     checkpoints = CheckpointConfig(**given_settings(CheckpointConfig, arguments))
     from threadmill.training.stage import run_training
 
-    run_training(arguments.dataset, arguments.vocab, arguments.output, config, checkpoints)
+    run_training(arguments.dataset, arguments.vocab, arguments.output, config, checkpoints, allow_partial=arguments.allow_partial)
     return 0
 
 
@@ -49,6 +51,6 @@ def _run_evaluate(arguments: argparse.Namespace) -> int:
 
     from threadmill.training.stage import run_evaluation
 
-    scores = run_evaluation(arguments.model, arguments.dataset, arguments.output, config)
+    scores = run_evaluation(arguments.model, arguments.dataset, arguments.output, config, allow_partial=arguments.allow_partial)
     print(orjson.dumps(scores, option=orjson.OPT_INDENT_2).decode())
     return 0

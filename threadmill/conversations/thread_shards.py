@@ -26,14 +26,14 @@ def write_shards(
     counts: Mapping[str, int],
     wanted: set[str],
     uri: str,
-    duplicates: int,
+    dropped: Mapping[str, int],
 ) -> Iterator[TaskResult]:
     """Writes the shards named in ``wanted``, yielding each as it is in place.
 
     Args:
         batches: rows of sql/threads.sql, in its order, and their ``schema``.
         counts: shards a split.
-        duplicates: comments that were dropped before; counted with the first shard of all.
+        dropped: comments that were dropped before, by reason; counted with the first shard of all.
     """
     names = [str(ShardName(split, index, counts[split], "parquet")) for split in SPLITS for index in range(counts[split])]
     firsts = np.cumsum([0, *(counts[split] for split in SPLITS)])
@@ -44,7 +44,7 @@ def write_shards(
         here = group is not None and group[0] == ordinal
         if name in wanted:  # one with no rows is a file too, so that a split is whole
             rows = (batch for _, batch in group[1]) if group is not None and here else iter(())
-            yield _write_shard(rows, schema, name, uri, duplicates if ordinal == 0 else 0)
+            yield _write_shard(rows, schema, name, uri, dropped if ordinal == 0 else {})
         if here:
             group = next(groups, None)
 
@@ -60,7 +60,9 @@ def _runs_of_shards(batches: Iterable[pa.RecordBatch], firsts: npt.NDArray[np.in
                 yield int(ordinals[start]), rows.slice(start, end - start)
 
 
-def _write_shard(batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str, uri: str, duplicates: int) -> TaskResult:
+def _write_shard(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str, uri: str, dropped: Mapping[str, int]
+) -> TaskResult:
     output, rows = TaskOutput(uri), 0
     with (
         output.shard(name) as stream,
@@ -70,8 +72,9 @@ def _write_shard(batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str
             writer.write_table(group, row_group_size=group.num_rows)
             rows += group.num_rows
         stream.records = rows
-    counters = Counters(read=rows + duplicates, kept=rows, written=rows)
-    counters.drop("duplicate", duplicates)
+    counters = Counters(read=rows + sum(dropped.values()), kept=rows, written=rows)
+    for reason, count in dropped.items():
+        counters.drop(reason, count)
     return output.result(Task(name), counters)
 
 

@@ -15,6 +15,7 @@ from threadmill.engine.prefetch import prefetch
 from threadmill.engine.stage import Plan, StreamStage, Task, TaskResult
 from threadmill.errors import InputError
 from threadmill.months import month_range
+from threadmill.takedown.ledger import Ledger
 from threadmill.warehouse.duckdb import DuckDBWarehouse
 
 
@@ -27,6 +28,7 @@ class ThreadsStage(StreamStage):
     Args:
         comments: URIs of comments datasets, the older before the newer.
         memory_limit: what the warehouse may hold before it spills to disk, such as "1GB".
+        ledger: URI of a takedown ledger, whose comments are left out; "" for none.
     """
 
     name = "threads"
@@ -36,6 +38,7 @@ class ThreadsStage(StreamStage):
     comments: tuple[str, ...]
     config: ThreadsConfig = field(default_factory=ThreadsConfig)
     memory_limit: str = "1GB"
+    ledger: str = ""
 
     def plan(self) -> Plan:
         """One task a shard.
@@ -61,10 +64,11 @@ class ThreadsStage(StreamStage):
             for index in range(count)
         ]
         schema = (*datasets[0].manifest.schema, Field("is_new", "bool"))
+        inputs = [dataset.as_input() for dataset in datasets]
+        if self.ledger:
+            inputs.append(Ledger.load(self.ledger).as_input())
         partial = any(dataset.manifest.partial for dataset in datasets)
-        return Plan(
-            tuple(dataset.as_input() for dataset in datasets), tuple(Task(str(shard)) for shard in shards), schema, partial
-        )
+        return Plan(tuple(inputs), tuple(Task(str(shard)) for shard in shards), schema, partial)
 
     def _shard_counts(self, datasets: Sequence[Dataset]) -> dict[str, int]:
         return shard_counts(self.config, sum(dataset.manifest.statistics["body_bytes"] for dataset in datasets))
@@ -75,11 +79,22 @@ class ThreadsStage(StreamStage):
         files = [[dataset.path(shard) for shard in dataset.manifest.shards] for dataset in datasets]
         counts = self._shard_counts(datasets)
         with DuckDBWarehouse(self.memory_limit, workers, local_path(uri)) as warehouse:
-            warehouse.load("comments", *files)
+            dropped = {"taken_down": self._load(warehouse, files)}
             warehouse.create("duplicates", "duplicate_comments", {"prefer_original": self.config.prefer_original})
-            duplicates = warehouse.query("count_duplicates")["dropped"][0].as_py()
+            dropped["duplicate"] = warehouse.query("count_duplicates")["dropped"][0].as_py()
             rows = warehouse.stream("threads", self._parameters(counts))
-            yield from write_shards(prefetch(rows), rows.schema, counts, {task.name for task in tasks}, uri, duplicates)
+            yield from write_shards(prefetch(rows), rows.schema, counts, {task.name for task in tasks}, uri, dropped)
+
+    def _load(self, warehouse: DuckDBWarehouse, files: Sequence[Sequence[str]]) -> int:
+        """Makes the comments readable less those that the ledger names, of which it returns the number."""
+        if not self.ledger:
+            warehouse.load("comments", *files)
+            return 0
+        warehouse.load("all_comments", *files)
+        warehouse.store("ledger", Ledger.load(self.ledger).entries().to_arrow())
+        warehouse.create("taken_down", "taken_down")
+        warehouse.define("comments", "remaining_comments")
+        return int(warehouse.query("count_taken_down")["dropped"][0].as_py())
 
     def _parameters(self, counts: Mapping[str, int]) -> dict[str, Any]:
         rule = SPLIT_RULES[self.config.split_rule]

@@ -17,18 +17,19 @@ class Dataset:
     manifest: Manifest
 
     @classmethod
-    def open(cls, uri: str, stage: str = "") -> "Dataset":
+    def open(cls, uri: str, *stages: str) -> "Dataset":
         """Opens the dataset at ``uri``.
 
         Args:
-            stage: the stage that must have made it; "" for any.
+            stages: one of which must have made it; none for any.
 
         Raises:
             InputError: no dataset there, or one of another stage.
         """
         manifest = read_manifest(uri)
-        if stage and manifest.stage != stage:
-            raise InputError(f"{uri} is a dataset of the stage {manifest.stage}; name one of the stage {stage}")
+        if stages and manifest.stage not in stages:
+            wanted = " or ".join(stages)
+            raise InputError(f"{uri} is a dataset of the stage {manifest.stage}; name one of the stage {wanted}")
         return cls(uri, manifest)
 
     def as_input(self) -> InputEntry:

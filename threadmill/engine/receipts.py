@@ -88,4 +88,5 @@ def _from_json(value: dict[str, Any]) -> TaskResult:
         counters=Counters.from_json(value["counters"]),
         dead_letters=tuple(FileEntry(**entry) for entry in value["dead_letters"]),
         statistics=value["statistics"],
+        partial=value["partial"],
     )

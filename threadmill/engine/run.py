@@ -18,7 +18,9 @@ from threadmill.errors import InputError, IntegrityError
 log = logging.getLogger(__name__)
 
 
-def run_stage(stage: Stage, uri: str, *, name: str | None = None, workers: int | None = None) -> Manifest:
+def run_stage(
+    stage: Stage, uri: str, *, name: str | None = None, workers: int | None = None, allow_partial: bool = False
+) -> Manifest:
     """Runs ``stage`` and writes its dataset at ``uri``.
 
     A dataset that is there already, of the same stage version, config and inputs, is left as it is; one of others is
@@ -27,22 +29,26 @@ def run_stage(stage: Stage, uri: str, *, name: str | None = None, workers: int |
     Args:
         name: the dataset's name; the folder's name by default.
         workers: processes at most; as many as there are cores by default.
+        allow_partial: take inputs that are known to be incomplete for whole; what is made of them is marked alike.
 
     Raises:
         DatasetLockedError: another process is writing it.
+        InputError: an input is incomplete, and ``allow_partial`` is not set.
         ThreadmillError: the stage could not finish; there is no manifest then.
     """
     made = storage.make_directory(uri)
     try:
-        return _run_locked(stage, uri, name, workers)
+        return _run_locked(stage, uri, name, workers, allow_partial)
     finally:
         for folder in made or [uri]:
             storage.remove_empty_directory(folder)  # where it failed before it wrote anything
 
 
-def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None) -> Manifest:
+def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None, allow_partial: bool) -> Manifest:
     with writer_lock(uri):
         plan = stage.plan()
+        if plan.partial and not (allow_partial or stage.takes_partial):
+            raise InputError(_partial_inputs(stage, plan))
         if not plan.tasks:
             raise InputError(f"{stage.name}: nothing to do, its inputs hold no records; name other inputs")
         try:
@@ -53,6 +59,14 @@ def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None) -
             return _run(stage, plan, uri, name or storage.name_of(uri), workers or available_workers())
         finally:
             tidy(uri)
+
+
+def _partial_inputs(stage: Stage, plan: Plan) -> str:
+    partial = [entry.uri for entry in plan.inputs if (manifest := find_manifest(entry.uri)) is not None and manifest.partial]
+    return (
+        f"{stage.name}: {', '.join(partial)} was made from incomplete input (its manifest says partial); "
+        "make it again from whole files, or set --allow-partial to use it as it is"
+    )
 
 
 def _run(stage: Stage, plan: Plan, uri: str, name: str, workers: int) -> Manifest:
@@ -101,7 +115,7 @@ def _finish(stage: Stage, plan: Plan, uri: str, name: str, results: Sequence[Tas
         dead_letters=tuple(shard for result in results for shard in result.dead_letters),
         counters=counters,
         statistics=stage.statistics([result.statistics for result in results]),
-        partial=plan.partial,
+        partial=plan.partial or any(result.partial for result in results),
     )
     write_manifest(uri, manifest)
     log.info("%s: %s", stage.name, _funnel_line(counters, stage.unit))
@@ -117,7 +131,7 @@ def _funnel_line(counters: Counters, unit: str) -> str:
 
 def _run_key(stage: Stage, plan: Plan) -> str:
     inputs = [[entry.name, entry.digest] for entry in plan.inputs]
-    return json_digest([stage.name, stage.version, config_json(stage.config), inputs, plan.partial])
+    return json_digest([stage.name, stage.version, config_json(stage.config), inputs])
 
 
 def _existing(stage: Stage, plan: Plan, uri: str) -> Manifest | None:
@@ -142,7 +156,7 @@ def _existing(stage: Stage, plan: Plan, uri: str) -> Manifest | None:
 def _difference(manifest: Manifest, stage: Stage, plan: Plan, uri: str) -> str:
     """Why the dataset at ``uri`` is not what this run would write; empty where it is."""
     inputs = [[(entry.name, entry.digest) for entry in entries] for entries in (manifest.inputs, plan.inputs)]
-    if inputs[0] != inputs[1] or manifest.partial != plan.partial:
+    if inputs[0] != inputs[1]:
         return "inputs changed"
     made = (manifest.stage, manifest.version, manifest.config_digest)
     if made != (stage.name, stage.version, json_digest(config_json(stage.config))):

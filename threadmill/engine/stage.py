@@ -28,18 +28,22 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What a finished task left: its files, its counts and what it measured."""
+    """What a finished task left: its files, its counts and what it measured; ``partial`` where its input ended too early."""
 
     name: str
     shards: tuple[FileEntry, ...]
     counters: Counters
     dead_letters: tuple[FileEntry, ...] = ()
     statistics: Mapping[str, Any] = field(default_factory=dict)
+    partial: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a stage is going to do: from which inputs, in which tasks, to records of which schema."""
+    """What a stage is going to do: from which inputs, in which tasks, to records of which schema.
+
+    ``partial`` tells that an input is known to be incomplete.
+    """
 
     inputs: tuple[InputEntry, ...]
     tasks: tuple[Task, ...]
@@ -168,10 +172,12 @@ class TaskOutput:
         for file in (*self._shards, *self._dead_letters):
             storage.remove(storage.join(self.uri, file.name))
 
-    def result(self, task: Task, counters: Counters, statistics: Mapping[str, Any] | None = None) -> TaskResult:
+    def result(
+        self, task: Task, counters: Counters, statistics: Mapping[str, Any] | None = None, *, partial: bool = False
+    ) -> TaskResult:
         """What the task left, its counters checked."""
         counters.check(task.name)
-        return TaskResult(task.name, tuple(self._shards), counters, tuple(self._dead_letters), statistics or {})
+        return TaskResult(task.name, tuple(self._shards), counters, tuple(self._dead_letters), statistics or {}, partial)
 
 
 class Stage(ABC):
@@ -182,11 +188,13 @@ class Stage(ABC):
         version: raised whenever the same inputs and config give other bytes.
         config: a frozen dataclass that holds all that the bytes depend on, and nothing else (no paths, no workers).
         unit: what the funnel counts, for people ("comments").
+    takes_partial: True for a stage that may read incomplete datasets without being told.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     unit: ClassVar[str]
+    takes_partial: ClassVar[bool] = False
     config: Any
 
     @abstractmethod

@@ -27,6 +27,7 @@ class ReportStage(MapStage):
     name = "report"
     version = 1
     unit = "datasets"
+    takes_partial = True
 
     comments_uri: str | None
     threads_uri: str | None

@@ -220,17 +220,25 @@ def run_training(
     output_uri: str,
     config: TrainingConfig | None = None,
     checkpoints: CheckpointConfig | None = None,
+    *,
+    allow_partial: bool = False,
 ) -> Manifest:
     """Trains a model into ``output_uri``; run again, it goes on from the last checkpoint.
 
     Raises:
         ThreadmillError: a setting, an input, or the trainer's end; see `TrainingStage`.
     """
-    return run_stage(TrainingStage(records_uri, vocabulary_uri, config, checkpoints), output_uri)
+    stage = TrainingStage(records_uri, vocabulary_uri, config, checkpoints)
+    return run_stage(stage, output_uri, allow_partial=allow_partial)
 
 
 def run_evaluation(
-    model_uri: str, records_uri: str, output_uri: str = "", config: EvaluationConfig | None = None
+    model_uri: str,
+    records_uri: str,
+    output_uri: str = "",
+    config: EvaluationConfig | None = None,
+    *,
+    allow_partial: bool = False,
 ) -> dict[str, float | int]:
     """Evaluates a model and returns its scores.
 
@@ -241,7 +249,7 @@ def run_evaluation(
         ThreadmillError: see `EvaluationStage`.
     """
     output_uri = output_uri or storage.join(model_uri, "evaluation")
-    run_stage(EvaluationStage(model_uri, records_uri, config), output_uri)
+    run_stage(EvaluationStage(model_uri, records_uri, config), output_uri, allow_partial=allow_partial)
     scores: dict[str, float | int] = orjson.loads(storage.read_bytes(storage.join(output_uri, EVALUATION_NAME)))
     return scores
 

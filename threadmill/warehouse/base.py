@@ -19,8 +19,14 @@ class Warehouse(Protocol):
                 of them it is from, counted from 0.
         """
 
+    def store(self, table: str, rows: pa.Table) -> None:
+        """Stores a small Arrow table as ``table``."""
+
     def create(self, table: str, statement: str, parameters: Parameters | None = None) -> None:
         """Stores the rows of a statement of sql/ as ``table``."""
+
+    def define(self, view: str, statement: str) -> None:
+        """Makes a statement of sql/ without parameters readable as ``view``; its rows are found when they are asked for."""
 
     def query(self, statement: str, parameters: Parameters | None = None) -> pa.Table:
         """The rows of a statement of sql/, all at once: for small results."""

@@ -56,9 +56,19 @@ class DuckDBWarehouse:
         reads = (f"SELECT *, {part}::BIGINT AS part FROM {_read_parquet(uris)}" for part, uris in enumerate(parts))
         self._execute(f"CREATE OR REPLACE VIEW {_identifier(table)} AS {' UNION ALL BY NAME '.join(reads)}")
 
+    def store(self, table: str, rows: pa.Table) -> None:
+        """Stores a small Arrow table as ``table``."""
+        self._connection.register("rows_to_store", rows)
+        self._execute(f"CREATE OR REPLACE TABLE {_identifier(table)} AS FROM rows_to_store")
+        self._connection.unregister("rows_to_store")
+
     def create(self, table: str, statement: str, parameters: Parameters | None = None) -> None:
         """Stores the rows of a statement of sql/ as ``table``."""
         self._execute(f"CREATE OR REPLACE TABLE {_identifier(table)} AS {duckdb_sql(statement)}", parameters)
+
+    def define(self, view: str, statement: str) -> None:
+        """Makes a statement of sql/ readable as ``view``; see `Warehouse.define`."""
+        self._execute(f"CREATE OR REPLACE VIEW {_identifier(view)} AS {duckdb_sql(statement)}")
 
     def query(self, statement: str, parameters: Parameters | None = None) -> pa.Table:
         """The rows of a statement of sql/, all at once: for small results."""
