@@ -47,7 +47,7 @@ def batches_of(rows: list[dict[str, Any]], cuts: Sequence[int]) -> Iterator[pa.R
 def written(folder: Path, shards: Sequence[Shard], cuts: Sequence[int] = (), wanted: Sequence[str] = NAMES) -> list[TaskResult]:
     folder.mkdir(exist_ok=True)
     batches = batches_of(rows_of(shards), cuts)
-    return list(write_shards(batches, SCHEMA, COUNTS, set(wanted), str(folder), duplicates=4))
+    return list(write_shards(batches, SCHEMA, COUNTS, set(wanted), str(folder), dropped={"duplicate": 4}))
 
 
 def sizes_of_groups(path: Path) -> list[int]:
@@ -138,6 +138,6 @@ def test_bytes_of_many_pages_do_not_depend_on_the_cuts_either(tmp_path: Path) ->
     shards = []
     for cuts in ([], [7777], [1, 20_001, 29_998]):
         pieces = [batch.slice(start, end - start) for start, end in pairwise([0, *cuts, count])]
-        (result, *_) = write_shards(pieces, SCHEMA, COUNTS, set(NAMES), str(tmp_path), duplicates=0)
+        (result, *_) = write_shards(pieces, SCHEMA, COUNTS, set(NAMES), str(tmp_path), dropped={})
         shards.append(result.shards)
     assert shards[0] == shards[1] == shards[2]

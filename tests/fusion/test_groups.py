@@ -41,7 +41,7 @@ def row_groups(folder: Path, comments: pl.DataFrame, shards: int) -> Groups:
     table = comments.with_columns(bucket, split_index=pl.lit(0)).to_arrow(compat_level=pl.CompatLevel.oldest())
     counts = {"train": shards, "validation": 0, "test": 0}
     names = [f"train-{index:05d}-of-{shards:05d}.parquet" for index in range(shards)]
-    list(write_shards(table.to_batches(), table.schema, counts, set(names), str(folder), duplicates=0))
+    list(write_shards(table.to_batches(), table.schema, counts, set(names), str(folder), dropped={}))
     groups: Groups = []
     for index, name in enumerate(names):
         with pq.ParquetFile(folder / name) as file:

@@ -13,6 +13,8 @@ import pytest
 from tests.sql.evaluator import Columns, Row, evaluate, keep_compiled_code
 from threadmill.conversations.config import SPLIT_RULES, ThreadsConfig
 from threadmill.corpora.reddit.comments import TOMBSTONES
+from threadmill.takedown.entries import Entry, Place
+from threadmill.takedown.ledger import Ledger, author_hash
 from threadmill.warehouse.duckdb import DuckDBWarehouse
 from threadmill.warehouse.statements import googlesql, statement_path
 
@@ -30,6 +32,8 @@ COMMENTS: Columns = {
     "part": "INT64",
 }
 DUPLICATES: Columns = {"thread_id": "STRING", "id": "STRING", "place": "INT64"}
+LEDGER: Columns = {"kind": "STRING", "value": "STRING"}
+TAKEN_DOWN: Columns = {"source_row": "INT64", "part": "INT64"}
 POLARS = {"STRING": pl.String, "INT64": pl.Int64, "BOOL": pl.Boolean, "TIMESTAMP": pl.Datetime("us", "UTC")}
 
 
@@ -97,6 +101,28 @@ def duplicates_of(rows: Sequence[Row], prefer_original: bool) -> Table:
     return DUPLICATES, found
 
 
+def ledger_of(*ids: str, authors: Sequence[str] = ()) -> Table:
+    rows = [{"kind": "id", "value": value} for value in ids]
+    return LEDGER, rows + [{"kind": "author", "value": author_hash(name)} for name in authors]
+
+
+def with_submissions(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows in places of their own, some of them submissions or without a kind, by authors of any case."""
+    kinds, authors = ["none", "comment", "submission", None], ["it's", "IT'S", "other", None, "Ünï"]
+    return [
+        {**row, "source_row": number, "parent_kind": kinds[number % 4], "author": authors[number % 5]}
+        for number, row in enumerate(rows)
+    ]
+
+
+def taken_down_of(rows: Sequence[Row], ledger: Table) -> Table:
+    """What taken_down.sql is to find, by the ledger's own mask."""
+    entries = [(Place("ledger", 1), Entry(row["kind"], row["value"])) for row in ledger[1]]
+    taken = Ledger.of(entries).mask(pl.DataFrame(rows, schema_overrides={"score": pl.Int64}))
+    found = [row for row, gone in zip(rows, taken, strict=True) if gone]
+    return TAKEN_DOWN, [{name: row[name] for name in TAKEN_DOWN} for row in found]
+
+
 def threads_parameters(config: ThreadsConfig, shards: tuple[int, int, int]) -> dict[str, tuple[str, Any]]:
     rule, train = SPLIT_RULES[config.split_rule], config.fraction("train")
     numbers = {
@@ -111,6 +137,8 @@ def threads_parameters(config: ThreadsConfig, shards: tuple[int, int, int]) -> d
 
 ROWS = made_comments(90)
 POLYAI = ThreadsConfig(train_split=0.5, validation_split=0.0, test_split=0.5, split_rule="polyai", month="2006-02")
+ALL_ROWS = with_submissions(ROWS)
+NAMED = ledger_of("t1_a", "t3_b", "t1_gone", authors=["it's"])
 EVEN = ThreadsConfig(train_split=0.4, validation_split=0.3, test_split=0.3)
 CASES = {
     "comment_measures": Case("comment_measures", {"comments": (COMMENTS, spoilt_comments())}, {"month": ("STRING", "2006-02")}),
@@ -122,6 +150,13 @@ CASES = {
     ),
     "count_duplicates": Case("count_duplicates", {"comments": (COMMENTS, ROWS), "duplicates": duplicates_of(ROWS, True)}, {}),
     "count_duplicates of none": Case("count_duplicates", {"comments": (COMMENTS, ROWS[:1]), "duplicates": (DUPLICATES, [])}, {}),
+    "taken_down": Case("taken_down", {"all_comments": (COMMENTS, ALL_ROWS), "ledger": NAMED}, {}),
+    "taken_down by ids alone": Case("taken_down", {"all_comments": (COMMENTS, ALL_ROWS), "ledger": ledger_of("t3_z")}, {}),
+    "count_taken_down": Case("count_taken_down", {"taken_down": taken_down_of(ALL_ROWS, NAMED)}, {}),
+    "count_taken_down of none": Case("count_taken_down", {"taken_down": (TAKEN_DOWN, [])}, {}),
+    "remaining_comments": Case(
+        "remaining_comments", {"all_comments": (COMMENTS, ALL_ROWS), "taken_down": taken_down_of(ALL_ROWS, NAMED)}, {}
+    ),
     "threads": Case(
         "threads",
         {"comments": (COMMENTS, ROWS), "duplicates": duplicates_of(ROWS, True)},
@@ -172,3 +207,10 @@ def test_duplicates_are_those_of_the_rule(tmp_path: Path, prefer_original: bool)
     _, wanted = duplicates_of(ROWS, prefer_original)
     assert len(wanted) > 20
     assert sorted(duckdb_rows(case, tmp_path), key=repr) == sorted(wanted, key=repr)
+
+
+def test_taken_down_are_those_that_the_ledger_masks(tmp_path: Path) -> None:
+    _, wanted = taken_down_of(ALL_ROWS, NAMED)
+    assert 30 < len(wanted) < 60
+    found = duckdb_rows(CASES["taken_down"], tmp_path)
+    assert sorted(found, key=repr) == sorted(({"part": row["part"], "source_row": row["source_row"]} for row in wanted), key=repr)
