@@ -70,7 +70,24 @@ class DeadLetter:
     text: str
 
 
-def parse_block(block: Block, source_row: int) -> tuple[pl.DataFrame, list[DeadLetter]]:
+@dataclass(frozen=True)
+class Parsed:
+    """What a piece of a source gave.
+
+    Attributes:
+        lines: lines read, or records of CSV, or rows of Parquet: the comments and the dead letters together.
+        comments: in the order of `SCHEMA`, ``created_utc`` as microseconds, UTC.
+        letters: what could not be used, in order.
+        partial: on the last piece, why the source ended early, where what was whole is kept; else empty.
+    """
+
+    lines: int
+    comments: pl.DataFrame
+    letters: list[DeadLetter]
+    partial: str = ""
+
+
+def parse_block(block: Block, source_row: int, month: str = "") -> tuple[pl.DataFrame, list[DeadLetter]]:
     """The comments of a block of lines, in order, and the lines that hold none.
 
     A block without fault is parsed as a whole; one with any is taken apart line by line, with the same result for
@@ -78,6 +95,7 @@ def parse_block(block: Block, source_row: int) -> tuple[pl.DataFrame, list[DeadL
 
     Args:
         source_row: added to a line's number (from 1) to give its row's ``source_row``.
+        month: where given (YYYY-MM), comments of another month (UTC) are dead letters.
 
     Returns:
         The rows in the schema of comments (DESIGN.md), ``created_utc`` as microseconds, UTC; and the dead letters.
@@ -85,14 +103,14 @@ def parse_block(block: Block, source_row: int) -> tuple[pl.DataFrame, list[DeadL
     if block.too_long:
         letter = DeadLetter(block.first_line, "line too long", "over 16 MiB", _excerpt(block.data))
         return _normalised(pl.DataFrame(schema=_RAW), pl.Series([], dtype=pl.Int64)), [letter]
-    frame = _parse_whole(block)
+    frame = _parse_whole(block, month)
     if frame is not None:
         numbers = pl.int_range(block.first_line, block.first_line + block.lines, eager=True)
         return _normalised(frame, numbers + source_row), []
-    return _parse_lines(block, source_row)
+    return _parse_lines(block, source_row, month)
 
 
-def _parse_whole(block: Block) -> pl.DataFrame | None:
+def _parse_whole(block: Block, month: str) -> pl.DataFrame | None:
     """All lines at once, or None where any of them needs a closer look."""
     if _LONE_SURROGATE.search(block.data):
         return None  # polars reads one as NUL
@@ -102,10 +120,10 @@ def _parse_whole(block: Block) -> pl.DataFrame | None:
         return None
     if frame.height != block.lines:  # blank lines
         return None
-    return None if frame.select(pl.any_horizontal(*_faults().values()).any()).item() else frame
+    return None if frame.select(pl.any_horizontal(*_faults(month).values()).any()).item() else frame
 
 
-def _faults() -> dict[str, pl.Expr]:
+def _faults(month: str) -> dict[str, pl.Expr]:
     """By its name, each thing that can be wrong with a row, the most telling first."""
     seconds = _seconds()
     missing = {f"no {name}": pl.col(name).is_null() for name in ("id", "link_id", "created_utc", "body")}
@@ -114,7 +132,12 @@ def _faults() -> dict[str, pl.Expr]:
         "malformed id": ~pl.col("id").str.contains(r"^[0-9a-z]{1,13}$"),
         "malformed link_id": ~pl.col("link_id").str.contains(r"^(t[0-9]_)?[0-9a-z]{1,13}$"),
         "absurd time": ~seconds.is_between(_EARLIEST, _LATEST, closed="left").fill_null(False),
+        **({"wrong month": (_month_of(seconds) != month).fill_null(False)} if month else {}),
     }
+
+
+def _month_of(seconds: pl.Expr) -> pl.Expr:
+    return pl.from_epoch(seconds).dt.strftime("%Y-%m")
 
 
 def _seconds() -> pl.Expr:
@@ -153,7 +176,7 @@ def _month(frame: pl.DataFrame, created: pl.Expr) -> pl.Expr:
     return pl.lit(first) if first == last and first is not None else created.dt.strftime("%Y-%m")
 
 
-def _parse_lines(block: Block, source_row: int) -> tuple[pl.DataFrame, list[DeadLetter]]:
+def _parse_lines(block: Block, source_row: int, month: str) -> tuple[pl.DataFrame, list[DeadLetter]]:
     lines: list[tuple[int, bytes]] = []
     flat: list[bytes] = []
     letters: list[DeadLetter] = []
@@ -164,14 +187,19 @@ def _parse_lines(block: Block, source_row: int) -> tuple[pl.DataFrame, list[Dead
         except _UnusableLineError as error:
             letters.append(DeadLetter(number, error.reason, error.detail, _excerpt(line)))
     frame = pl.read_ndjson(b"\n".join(flat), schema=_RAW) if flat else pl.DataFrame(schema=_RAW)
-    reasons = frame.select(pl.coalesce(pl.when(fault).then(pl.lit(name)) for name, fault in _faults().items())).to_series()
+    reasons = frame.select(pl.coalesce(pl.when(fault).then(pl.lit(name)) for name, fault in _faults(month).items())).to_series()
     for row in reasons.is_not_null().arg_true():
         number, line = lines[row]
-        detail = frame[row, _DETAILS[reasons[row]]] if reasons[row] in _DETAILS else ""
-        letters.append(DeadLetter(number, reasons[row], detail[:60], _excerpt(line)))
+        letters.append(DeadLetter(number, reasons[row], _detail(frame[row], reasons[row]), _excerpt(line)))
     numbers = pl.Series([number + source_row for number, _ in lines], dtype=pl.Int64)
     good = reasons.is_null()
     return _normalised(frame.filter(good), numbers.filter(good)), sorted(letters, key=attrgetter("line"))
+
+
+def _detail(row: pl.DataFrame, reason: str) -> str:
+    if reason == "wrong month":
+        return str(row.select(_month_of(_seconds())).item())
+    return str(row[0, _DETAILS[reason]])[:60] if reason in _DETAILS else ""
 
 
 class _UnusableLineError(Exception):
