@@ -3,13 +3,32 @@
 from dataclasses import dataclass
 
 from threadmill.config import check_settings, setting
+from threadmill.months import check_month
 
 
 @dataclass(frozen=True)
-class IngestConfig:
-    """How comments are cut into shards."""
+class SourceConfig:
+    """How dumps are read, wherever their rows go."""
 
-    shard_rows: int = setting(1_000_000, "Comments a shard at most: a million is about 128 MB", minimum=1)
+    source_month: str = setting(
+        "", "YYYY-MM that all sources are of; empty: what each name says (RC_YYYY-MM, RS_YYYY-MM), any month where it says none"
+    )
+    max_bad_fraction: float = setting(
+        0.01, "Lines without a usable comment, of all lines read, above which the run fails", minimum=0, maximum=1
+    )
+    keep_partial: bool = setting(
+        False, "Keep what is whole of a truncated or corrupt source, and mark the dataset as partial, instead of failing"
+    )
+    merge_dumps: bool = setting(False, "Take several dumps of the same month, such as a rescan, as one")
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.source_month:
+            check_month(self.source_month)
+
+
+@dataclass(frozen=True)
+class IngestConfig(SourceConfig):
+    """How dumps are read, and how their comments are cut into shards."""
+
+    shard_rows: int = setting(1_000_000, "Comments a shard at most: a million is about 128 MB", minimum=1)

@@ -2,20 +2,14 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import IO
 
-import zstandard
-
+from threadmill.corpora.reddit.compression import DamagedStreamError, decompressed
 from threadmill.datasets import storage
 from threadmill.errors import InputError
 
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_ZSTD_SKIPPABLE = range(0x184D2A50, 0x184D2A60)  # RFC 8878, section 3.1.2
-_MAX_WINDOW = 1 << 31  # what the dumps declare; the default of every reader is less
-_READ_BYTES = 1 << 16
-_WRITE_BYTES = 1 << 20  # what the decompressor gives at a time
 BLOCK_BYTES = 1 << 24
 MAX_LINE_BYTES = 1 << 24
 _HEAD_BYTES = 100  # what is kept of a line over the limit
@@ -51,59 +45,58 @@ def check_source(uri: str) -> None:
         raise InputError(f"{uri} is empty (0 bytes); download it again")
 
 
-def read_blocks(uri: str, block_bytes: int = BLOCK_BYTES, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Block]:
+class DamagedSourceError(InputError):
+    """A source is truncated or corrupt: ``fault`` says how and where, the message the remedy too."""
+
+    def __init__(self, uri: str, fault: str) -> None:
+        super().__init__(f"{uri}: {fault}; download the file again, or keep what is whole with --keep-partial")
+        self.uri, self.fault = uri, fault
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:  # it comes out of a worker process
+        return type(self), (self.uri, self.fault)
+
+
+def read_blocks(uri: str, block_bytes: int = BLOCK_BYTES, max_line_bytes: int = MAX_LINE_BYTES) -> Generator[Block, None, None]:
     """The dump's lines in blocks of about ``block_bytes``, in order.
 
-    Zstandard or plain, told by the first bytes, not by the name. A last line with no newline counts as whole.
+    Compressed or plain, told by the first bytes, not by the name. A last line with no newline counts as whole.
 
     Raises:
-        InputError: the file is truncated or corrupt: the message tells where.
+        DamagedSourceError: the file is truncated or corrupt: the message tells where. All lines that were whole before
+            the fault have been given by then.
+    """
+    cutter = _LineCutter(max_line_bytes)
+    try:
+        for piece in open_decompressed(uri):
+            yield from cutter.add(piece, block_bytes)
+    except DamagedSourceError as error:
+        yield from cutter.finish(with_rest=False)
+        raise DamagedSourceError(uri, f"{error.fault}; the last whole line is {cutter.lines}") from error
+    yield from cutter.finish()
+
+
+def open_decompressed(uri: str) -> Generator[bytes, None, None]:
+    """The file's decompressed content, in pieces of at most about a MiB.
+
+    Raises:
+        DamagedSourceError: the file is truncated or corrupt, after the last piece that is sound.
     """
     with storage.open_read(uri) as stream:
-        head = stream.read(4)
-        stream.seek(0)
-        pieces = _decompressed(stream, uri) if _is_zstd(head) else iter(lambda: stream.read(_READ_BYTES * 16), b"")
-        yield from _blocks_of_lines(pieces, block_bytes, max_line_bytes)
+        try:
+            yield from decompressed(stream)
+        except DamagedStreamError as error:
+            raise DamagedSourceError(uri, str(error)) from error
 
 
-def _is_zstd(head: bytes) -> bool:
-    if len(head) < 4:  # too short for a dump: taken for the beginning of one, so that its reader says so
-        return bool(head) and _ZSTD_MAGIC.startswith(head)
-    return head == _ZSTD_MAGIC or int.from_bytes(head, "little") in _ZSTD_SKIPPABLE
-
-
-def _decompressed(stream: IO[bytes], uri: str) -> Iterator[bytes]:
-    """The frames' content. Not zstandard's stream_reader: it takes a truncated frame for the end of the file."""
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-    frame, frames, consumed = decompressor.decompressobj(write_size=_WRITE_BYTES), 0, 0
-    fresh = True  # nothing of the current frame was read
-    while compressed := stream.read(_READ_BYTES):
-        consumed += len(compressed)
-        while compressed:
-            try:
-                piece = frame.decompress(compressed)
-            except zstandard.ZstdError as error:
-                raise InputError(
-                    f"{uri}: corrupt zstd data in frame {frames + 1} before byte {consumed} ({error}); download the file again"
-                ) from error
-            fresh = False
-            if piece:
-                yield piece
-            compressed = b""
-            if frame.eof:
-                compressed, frame, fresh = frame.unused_data, decompressor.decompressobj(write_size=_WRITE_BYTES), True
-                frames += 1
-    if not fresh:
-        raise InputError(
-            f"{uri}: truncated: it ends at byte {consumed} in the middle of zstd frame {frames + 1}; download the file again"
-        )
-
-
-def _blocks_of_lines(pieces: Iterator[bytes], block_bytes: int, max_line_bytes: int) -> Iterator[Block]:
-    cutter = _LineCutter(max_line_bytes)
-    for piece in pieces:
-        yield from cutter.add(piece, block_bytes)
-    yield from cutter.finish()
+def head(uri: str, size: int) -> bytes:
+    """The first ``size`` bytes of the decompressed content: fewer where there are no more, or no sound ones."""
+    content = b""
+    with closing(open_decompressed(uri)) as pieces, suppress(DamagedSourceError):
+        for piece in pieces:
+            content += piece
+            if len(content) >= size:
+                break
+    return content[:size]
 
 
 class _LineCutter:
@@ -116,7 +109,7 @@ class _LineCutter:
         self._next_line = 1
         self._skipping = b""  # the beginning of a line over the limit, the rest of which is passed over
 
-    def add(self, piece: bytes, block_bytes: int) -> Iterator[Block]:
+    def add(self, piece: bytes, block_bytes: int) -> Generator[Block, None, None]:
         if self._skipping:
             _, newline, piece = piece.partition(b"\n")
             if not newline:
@@ -128,7 +121,7 @@ class _LineCutter:
         if self._size >= block_bytes:
             yield from self._cut()
 
-    def _cut(self) -> Iterator[Block]:
+    def _cut(self) -> Generator[Block, None, None]:
         place, end = self._last_line_end()
         if end:
             data = b"".join([*self._pieces[:place], self._pieces[place][:end]])  # joined at the cut: copied once
@@ -145,14 +138,22 @@ class _LineCutter:
                 return place, end
         return 0, 0
 
-    def finish(self) -> Iterator[Block]:
-        if self._skipping:
+    @property
+    def lines(self) -> int:
+        """How many were given."""
+        return self._next_line - 1
+
+    def finish(self, with_rest: bool = True) -> Generator[Block, None, None]:
+        """What was not given yet; ``with_rest``, an end without newline counts as a line."""
+        if self._skipping and with_rest:
             yield self._long_line(self._skipping)
         data = b"".join(self._pieces)
+        if not with_rest:
+            data = data[: data.rfind(b"\n") + 1]
         if data:
             yield from self._blocks(data if data.endswith(b"\n") else data + b"\n")
 
-    def _blocks(self, data: bytes) -> Iterator[Block]:
+    def _blocks(self, data: bytes) -> Generator[Block, None, None]:
         """Whole lines as one block, or as several around those over the limit: wherever a line lies, it is judged alike."""
         start = position = 0
         while len(data) - position > self._max_line_bytes:
