@@ -64,6 +64,9 @@ EXAMPLES = [
     {
         "context": "Which book on sailing should I read first?",
         "context_author": "ann",
+        "context_authors": "ann",
+        "context_ids": "c1",
+        "created_utc": "1136073601",
         "example_id": "c2",
         "response": "Slocum: Sailing Alone Around the World.",
         "response_author": "bob",
@@ -75,6 +78,9 @@ EXAMPLES = [
         "context": "Slocum: Sailing Alone Around the World.",
         "context/0": "Which book on sailing should I read first?",
         "context_author": "bob",
+        "context_authors": "bob ann",
+        "context_ids": "c2 c1",
+        "created_utc": "1136073602",
         "example_id": "c3",
         "response": "I have read it. What should come after that?",
         "response_author": "ann",
@@ -87,6 +93,9 @@ EXAMPLES = [
         "context/0": "Slocum: Sailing Alone Around the World.",
         "context/1": "Which book on sailing should I read first?",
         "context_author": "ann",
+        "context_authors": "ann bob ann",
+        "context_ids": "c3 c2 c1",
+        "created_utc": "1136073603",
         "example_id": "c4",
         "response": "Then take Moitessier & his Long Way.",
         "response_author": "cem",
@@ -97,6 +106,9 @@ EXAMPLES = [
     {
         "context": "Saturn's rings are younger than sharks.",
         "context_author": "dee",
+        "context_authors": "dee",
+        "context_ids": "d1",
+        "created_utc": "1136073605",
         "example_id": "d2",
         "response": "By three hundred million years, in fact.",
         "response_author": "eve",
@@ -154,7 +166,9 @@ class TestADumpBecomesConversations:
         newer = write_dump(tmp_path / "RC_2006-01.ndjson", COMMENTS[2:4])
         output = tmp_path / "out"
         assert main(["reddit", older, newer, "--month", "2006-01", "--output", str(output), "--format", "jsonl", *ALL_TRAIN]) == 0
-        assert read(output / "conversations" / "train-00000-of-00001.jsonl") == EXAMPLES[1:3]
+        when = ["1136073600", "1136073601"]  # each dump tells its times from its first line
+        expected = [{**example, "created_utc": time} for example, time in zip(EXAMPLES[1:3], when, strict=True)]
+        assert read(output / "conversations" / "train-00000-of-00001.jsonl") == expected
 
     def test_one_stage_after_the_other_as_all_at_once(self, source: str, tmp_path: Path) -> None:
         once, kept, apart = tmp_path / "once", tmp_path / "kept", tmp_path / "apart"

@@ -44,7 +44,7 @@ def test_an_example_names_its_turns_authors_and_place() -> None:
     raw = [
         comment("a", "t3_t", body="the first turn", author="ann", subreddit="news"),
         comment("b", "t1_a", body="the second turn", author="bob", subreddit="news"),
-        comment("c", "t1_b", body="the third turn", author="cyd", subreddit="news"),
+        comment("c", "t1_b", body="the third turn", author="cyd", subreddit="news", created_utc=1_136_073_777),
     ]
     examples, counters = made(raw)
     assert examples[1] == {
@@ -52,6 +52,9 @@ def test_an_example_names_its_turns_authors_and_place() -> None:
         "context": "the second turn",
         "response": "the third turn",
         "context_author": "bob",
+        "context_authors": "bob ann",
+        "context_ids": "b a",
+        "created_utc": "1136073777",
         "response_author": "cyd",
         "subreddit": "news",
         "thread_id": "t",
@@ -179,7 +182,25 @@ def test_comments_that_are_not_new_are_context_only() -> None:
 
 def test_missing_authors_are_absent() -> None:
     examples, _ = made([comment("a", "t3_t", author=None), comment("b", "t1_a", author=None, subreddit=None)])
-    assert sorted(examples[0]) == ["context", "example_id", "response", "root_kind", "thread_id"]
+    assert sorted(examples[0]) == [
+        "context",
+        "context_authors",
+        "context_ids",
+        "created_utc",
+        "example_id",
+        "response",
+        "root_kind",
+        "thread_id",
+    ]
+    assert examples[0]["context_authors"] == "[deleted]"
+
+
+def test_authors_and_ids_of_the_context_are_those_of_its_turns() -> None:
+    raw = chain(BODY, "[deleted]", BODY, BODY, BODY)
+    raw[2]["author"], raw[3]["author"] = "odd  name", None
+    examples, _ = made(raw)
+    assert (examples[-1]["context_ids"], examples[-1]["context_authors"]) == ("c3 c2", "[deleted] odd__name")
+    assert "context/1" not in examples[-1]
 
 
 def test_no_comments_give_no_examples() -> None:
@@ -242,4 +263,6 @@ def big_thread(ids: pl.Series, parent_ids: pl.Series) -> pl.DataFrame:
         "author": "a",
         "body": body,
     }
-    return pl.DataFrame(columns).with_columns(removal=pl.lit(None, pl.String), is_new=True).select(COLUMNS)
+    when = pl.lit(0).cast(pl.Datetime("us", "UTC"))
+    others = {"removal": pl.lit(None, pl.String), "score": pl.lit(None, pl.Int64), "created_utc": when, "is_new": True}
+    return pl.DataFrame(columns).with_columns(**others).select(COLUMNS)

@@ -21,7 +21,7 @@ from threadmill.corpora.sample import write_sample
 from threadmill.engine.run import run_stage
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "data" / "reddit"
-OURS = {"example_id", "root_kind"}
+OURS = {"context_authors", "context_ids", "created_utc", "example_id", "root_kind"}
 
 Examples = Mapping[str, Iterable[Mapping[str, str | None]]]
 

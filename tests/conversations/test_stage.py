@@ -45,6 +45,7 @@ def test_the_shards_are_those_of_the_threads_and_hold_their_examples(tmp_path: P
     assert dataset.manifest.counters.to_json() == {"read": 601, "kept": 500, "dropped": {"top_level": 101}, "written": 500}
     assert [field.name for field in dataset.manifest.schema] == sorted(
         ["context", "response", "context_author", "response_author", "subreddit", "thread_id", "example_id", "root_kind"]
+        + ["context_authors", "context_ids", "created_utc"]
         + [f"context/{index}" for index in range(9)]
     )
     assert verify(dataset.uri) == []

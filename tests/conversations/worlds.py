@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -142,10 +143,13 @@ def thread_frame(raw: Sequence[Raw]) -> pl.DataFrame:
             "subreddit": value["subreddit"],
             "author": value["author"],
             "body": value["body"],
-            "removal": TOMBSTONES.get(value["body"]),
+            "created_utc": datetime.fromtimestamp(value["created_utc"], UTC),
             "is_new": value.get("is_new", True),
+            "removal": TOMBSTONES.get(value["body"]),
+            "score": value.get("score"),
         }
         for value in raw
     ]
-    schema = {name: pl.Boolean if name == "is_new" else pl.String for name in COLUMNS}
+    types = {"is_new": pl.Boolean, "score": pl.Int64, "created_utc": pl.Datetime("us", "UTC")}
+    schema = {name: types.get(name, pl.String) for name in COLUMNS}
     return pl.DataFrame(rows, schema=schema).sort("thread_id", maintain_order=True)

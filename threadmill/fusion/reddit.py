@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from threadmill.conversations.config import SPLITS, ConversationsConfig, ThreadsConfig
-from threadmill.conversations.examples import unescaped
 from threadmill.conversations.placement import shard_counts
+from threadmill.conversations.rules import prepare
 from threadmill.conversations.stage import ConversationsStage, encode_group, example_schema, refuse_no_examples
 from threadmill.corpora.reddit.comments import DeadLetter
 from threadmill.corpora.reddit.ingest import IngestStage, dead_letters_name, parsed_blocks, write_letters
@@ -26,8 +26,18 @@ from threadmill.fusion.groups import Group, GroupCutter
 from threadmill.fusion.spool import HELD_ROWS, Spool
 from threadmill.months import month_range
 
-_LONGEST_ESCAPE = 5  # characters of "&amp;"
-_COLUMNS = ("id", "parent_id", "parent_kind", "thread_id", "subreddit", "author", "removal", "created_utc", "source_row")
+_COLUMNS = (
+    "id",
+    "parent_id",
+    "parent_kind",
+    "thread_id",
+    "subreddit",
+    "author",
+    "removal",
+    "created_utc",
+    "source_row",
+    "faults",
+)
 
 
 @dataclass(frozen=True)
@@ -134,17 +144,13 @@ class _Block:
         for letter in letters:
             counters.drop(letter.reason)
         months = dict(frame["month"].value_counts().iter_rows())
-        comments = frame.select(*_COLUMNS, _shortened(config), _is_new(config))
+        comments = prepare(frame, config).select(*_COLUMNS, _shortened(config), _is_new(config))
         return cls(comments, letters, counters, months, int(frame["body"].str.len_bytes().sum()))
 
 
 def _shortened(config: RedditConfig) -> pl.Expr:
     """The body as far as its length and its trimmed text tell: one character over the limit."""
-    length = config.max_length + 1
-    body = pl.col("body")
-    if config.unescape_html:  # an escape that is cut at the end lies beyond the characters that count
-        body = unescaped(body.str.head(_LONGEST_ESCAPE * (length + 1)))
-    return body.str.head(length).alias("body")
+    return pl.col("body").str.head(config.max_length + 1)
 
 
 def _is_new(config: RedditConfig) -> pl.Expr:
@@ -167,7 +173,6 @@ class _ShardWriter:
 
     def __init__(self, output: TaskOutput, config: RedditConfig, counts: Mapping[str, int], workers: int) -> None:
         self._output, self._config, self._counts = output, config, counts
-        self._made_with = replace(config, unescape_html=False)  # done when the comments were read
         self._cutters = {split: GroupCutter(count) for split, count in counts.items() if count}
         self._pool = ThreadPoolExecutor(workers)
         self._pending: deque[tuple[ShardName, Future[tuple[memoryview, Counters]]]] = deque()
@@ -200,7 +205,7 @@ class _ShardWriter:
 
     def _submit(self, split: str, group: Group) -> None:
         shard = ShardName(split, group.index, self._counts[split], self._config.format)
-        future = self._pool.submit(encode_group, group.comments, self._made_with, shard, group.number)
+        future = self._pool.submit(encode_group, group.comments, self._config, shard, group.number)
         self._pending.append((shard, future))
         if len(self._pending) > self._most_pending:
             self._write_first()
