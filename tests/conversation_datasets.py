@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from threadmill.conversations.formats import encode
+from threadmill.conversations.formats import encode, open_shard
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.manifest import Field
 from threadmill.datasets.shards import ShardName
@@ -48,8 +48,8 @@ class _Conversations(MapStage):
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         rows = [example_features(*example) for example in task.payload]
-        with output.shard(task.name) as stream:
-            stream.write(encode(pl.DataFrame(rows, schema=dict.fromkeys(FEATURES, pl.String)), self.config.format))
+        with output.shard(task.name) as stream, open_shard(stream, self.config.format, FEATURES) as shard:
+            shard.write(encode(pl.DataFrame(rows, schema=dict.fromkeys(FEATURES, pl.String)), self.config.format))
             stream.records = len(rows)
         return output.result(task, Counters(len(rows), len(rows), len(rows)))
 

@@ -117,6 +117,8 @@ def examples_of(dataset: Dataset) -> dict[str, list[dict[str, str]]]:
 
 
 def read_shard(path: Path) -> list[dict[str, str]]:
+    if path.suffix == ".parquet":
+        return [{name: text for name, text in row.items() if text is not None} for row in pl.read_parquet(path).to_dicts()]
     if path.suffix == ".jsonl":
         return [json.loads(text) for text in path.read_text().split("\n") if text]
     return [{name: value.decode() for name, (value,) in parse_example(record).items()} for record in read_records(str(path))]

@@ -99,7 +99,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     [
         ("default", {"num_shards_train": 3, "month": "2006-02"}),
         ("default", {"format": "jsonl", "parent_depth": 3}),
-        ("polyai", {"num_shards_test": 2}),
+        ("polyai", {"num_shards_test": 2, "format": "parquet"}),
         ("polyai", {"format": "jsonl", "month": "2006-03", "max_length": 60, "min_length": 20}),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(f"{name}={one}" for name, one in value.items()),

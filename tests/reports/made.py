@@ -1,12 +1,13 @@
 """Small datasets, written as the stages write them."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from threadmill.conversations.formats import encode
+from threadmill.conversations.formats import encode, open_shard
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.digest import file_digest
@@ -84,10 +85,18 @@ def write_conversations(
     for split, parts in shards.items():
         for index, rows in enumerate(parts):
             name = str(ShardName(split, index, len(parts), format))
-            files[name] = (bytes(encode(frame(rows), format)), len(rows))
+            files[name] = (shard_content(rows, format), len(rows))
     kept = sum(records for _, records in files.values())
     counters = Counters(kept + 50, kept, kept, {"top_level": 40, "response_too_short": 10})
     return write_dataset(folder, "conversations", files, counters, schema=FEATURES, **changed)
+
+
+def shard_content(rows: Sequence[Row], format: str) -> bytes:
+    """The bytes of a shard of the given examples."""
+    stream = io.BytesIO()
+    with open_shard(stream, format, FEATURES) as shard:
+        shard.write(encode(frame(rows), format))
+    return stream.getvalue()
 
 
 def frame(rows: Sequence[Row]) -> pl.DataFrame:

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from threadmill.config import check_settings, setting
+from threadmill.conversations.rules_config import RulesConfig
 from threadmill.datasets.shards import MAX_SHARDS
 from threadmill.errors import ConfigError
 from threadmill.months import check_month
 
 SPLITS = ("train", "validation", "test")
-FORMATS = ("tfrecord", "jsonl")
+FORMATS = ("tfrecord", "jsonl", "parquet", "parlai")
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,28 @@ class ThreadsConfig:
 
 
 @dataclass(frozen=True)
-class ConversationsConfig:
-    """Settings of the conversations stage, with the reference pipeline's names. Lengths are in characters."""
+class TurnsConfig:
+    """How turns are brought together, with the reference pipeline's names."""
 
     parent_depth: int = setting(10, "Turns before the response at most", minimum=1, maximum=100)
-    max_length: int = setting(127, "Longest response and context; older turns are trimmed to it", minimum=1)
-    min_length: int = setting(9, "Shortest response and context", minimum=0)
     format: str = setting("tfrecord", "How examples are written", choices=FORMATS)
+    titles: bool = setting(False, "The submission, where it is there, is the first turn of its thread")
+    self_text: bool = setting(False, "With titles: the submission's own text follows its title")
+    failed_turn: str = setting(
+        "cut", "What an older turn that breaks a rule does to the turns after it", choices=tuple(FAILED_TURNS)
+    )
+    max_depth: int = setting(0, "Deepest response in its thread; a top-level comment is at 1. 0: any", minimum=0)
+    max_dialogue_words: int = setting(0, "Most words of an example, all turns together; 0: any", minimum=0)
     cut_at_tombstones: bool = setting(True, "Older turns end before one whose text was removed")
     parent_kinds: bool = setting(True, "A submission's id is not taken for a comment's")
     all_tombstones: bool = setting(True, "Every text that stands for a removed one counts, not only [deleted] and [removed]")
     unescape_html: bool = setting(True, "&gt;, &lt; and &amp; become >, < and &, once")
     hard_cut: bool = setting(True, "An older turn that is one word over the limit is cut in its middle, not emptied")
 
-    def __post_init__(self) -> None:
-        check_settings(self)
-        if self.max_length < self.min_length:
-            raise ConfigError(f"max_length is {self.max_length}; it must be at least min_length ({self.min_length})")
+
+@dataclass(frozen=True)
+class ConversationsConfig(RulesConfig, TurnsConfig):
+    """Settings of the conversations stage: how turns are brought together, and which comments can be turns."""
 
     @property
     def extra_contexts(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from threadmill.conversations.config import ConversationsConfig
 from threadmill.conversations.examples import COLUMNS, feature_names, make_examples
-from threadmill.conversations.formats import encode
+from threadmill.conversations.formats import Piece, encode, open_shard
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.digest import json_digest
@@ -54,10 +54,13 @@ class ConversationsStage(MapStage):
         counters = Counters()
         shard = ShardName.parse(task.name)
         assert shard is not None
-        with output.shard(task.name) as stream:
+        with (
+            output.shard(task.name) as stream,
+            open_shard(stream, self.config.format, feature_names(self.config)) as examples,
+        ):
             for number, comments in enumerate(_read_groups(task.payload)):
-                content, counts = encode_group(comments, self.config, shard, number)
-                stream.write(content)
+                piece, counts = encode_group(comments, self.config, shard, number)
+                examples.write(piece)
                 stream.records += counts.written
                 counters.merge(counts)
         return output.result(task, counters, {"examples": {shard.split: counters.written}})
@@ -96,10 +99,8 @@ def _read_groups(path: str) -> Iterator[pl.DataFrame]:
             yield pl.DataFrame(file.read_row_group(group, columns=list(COLUMNS)))
 
 
-def encode_group(
-    comments: pl.DataFrame, config: ConversationsConfig, shard: ShardName, number: int
-) -> tuple[memoryview, Counters]:
-    """The examples of the ``number``-th group of whole threads of a shard, as they lie in it, and their funnel."""
+def encode_group(comments: pl.DataFrame, config: ConversationsConfig, shard: ShardName, number: int) -> tuple[Piece, Counters]:
+    """The examples of the ``number``-th group of whole threads of a shard, as a piece of it, and their funnel."""
     examples, counters = make_examples(comments, config)
     return encode(_shuffled(examples, shard, number), config.format), counters
 
