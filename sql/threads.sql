@@ -7,7 +7,10 @@ WITH hashed AS (
     comments.*,
     TO_HEX(MD5(comments.thread_id)) AS thread_hash
   FROM comments
-  LEFT JOIN duplicates ON comments.thread_id = duplicates.thread_id AND comments.id = duplicates.id
+  LEFT JOIN duplicates
+    ON comments.thread_id = duplicates.thread_id
+    AND comments.id = duplicates.id
+    AND (comments.parent_kind = 'none') = duplicates.is_submission
   WHERE duplicates.id IS NULL OR comments.part * 9007199254740992 + comments.source_row = duplicates.place
 ),
 placed AS (
@@ -45,4 +48,4 @@ SELECT
   source_row,
   @month = '' OR month = @month AS is_new
 FROM parted
-ORDER BY split_index, thread_position, thread_id, created_utc, id
+ORDER BY split_index, thread_position, thread_id, created_utc, id, parent_kind

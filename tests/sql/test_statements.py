@@ -31,7 +31,7 @@ COMMENTS: Columns = {
     "source_row": "INT64",
     "part": "INT64",
 }
-DUPLICATES: Columns = {"thread_id": "STRING", "id": "STRING", "place": "INT64"}
+DUPLICATES: Columns = {"thread_id": "STRING", "id": "STRING", "is_submission": "BOOL", "place": "INT64"}
 LEDGER: Columns = {"kind": "STRING", "value": "STRING"}
 TAKEN_DOWN: Columns = {"source_row": "INT64", "part": "INT64"}
 POLARS = {"STRING": pl.String, "INT64": pl.Int64, "BOOL": pl.Boolean, "TIMESTAMP": pl.Datetime("us", "UTC")}
@@ -61,7 +61,7 @@ def made_comments(count: int, parts: int = 2) -> list[dict[str, Any]]:
         row = {
             "id": draw.choice(["a", "b", "c", "10", "9", "z"]),
             "parent_id": draw.choice(["a", "gone"]),
-            "parent_kind": draw.choice(["comment", "submission"]),
+            "parent_kind": draw.choice(["comment", "submission", "none"]),
             "thread_id": f"t{draw.randrange(12):x}",
             "subreddit": draw.choice([None, "Ünï", "s"]),
             "author": draw.choice([None, "it's"]),
@@ -89,13 +89,14 @@ def spoilt_comments() -> list[dict[str, Any]]:
 
 def duplicates_of(rows: Sequence[Row], prefer_original: bool) -> Table:
     """What duplicate_comments.sql is to find, in plain Python."""
-    copies: dict[tuple[str, str], list[tuple[bool, int]]] = {}
+    copies: dict[tuple[str, str, bool], list[tuple[bool, int]]] = {}
     for row in rows:
         original = prefer_original and row["removal"] is None
-        copies.setdefault((row["thread_id"], row["id"]), []).append((original, (row["part"] << 53) + row["source_row"]))
+        key = row["thread_id"], row["id"], row["parent_kind"] == "none"
+        copies.setdefault(key, []).append((original, (row["part"] << 53) + row["source_row"]))
     found = [
-        {"thread_id": thread, "id": identity, "place": max(places)[1]}
-        for (thread, identity), places in copies.items()
+        {"thread_id": thread, "id": identity, "is_submission": submission, "place": max(places)[1]}
+        for (thread, identity, submission), places in copies.items()
         if len(places) > 1
     ]
     return DUPLICATES, found
