@@ -25,6 +25,10 @@ class WorkerError(ThreadmillError):
     """A worker process died; the same call can succeed later, or with fewer workers."""
 
 
+class DownloadError(ThreadmillError):
+    """A server did not give a file; the same call can succeed later, and goes on from what has come."""
+
+
 class GateError(ThreadmillError):
     """A dataset failed a check; the run must not go on with it."""
 

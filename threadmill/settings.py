@@ -1,5 +1,6 @@
 """Deployment settings: where things run and land, from THREADMILL_* environment variables."""
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,10 @@ class Settings(BaseSettings):
 
     platform: Literal["local"] = Field("local", description="Where the stages run")
     root: str = Field(default_factory=_default_root, description="The folder of all datasets")
+    cache: str = Field(
+        default_factory=lambda values: os.path.join(values["root"], "cache"),
+        description="The folder of files downloaded from the web; ROOT/cache where it is not set",
+    )
     workers: int = Field(0, ge=0, description="Worker processes a stage; 0 means as many as there are cores")
     memory_limit: str = Field(
         "1GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory the warehouse may use before it spills to disk"
