@@ -94,9 +94,9 @@ class RedditDumpSensor(BaseSensorOperator):
 
     def poke(self, context: "Context") -> bool:
         """True when the dump is there; a folder or an empty file in its place fails at once."""
-        from threadmill.corpora.reddit.dump import check_source
+        from threadmill.corpora.reddit.sources import check_source, source_exists
 
-        if not exists(self.source):
+        if not source_exists(self.source):
             log.info("wait_for_source: %s is not there yet", self.source)
             return False
         with permanent_faults():
@@ -116,9 +116,10 @@ class IngestOperator(StageOperator):
 
     def make_stage(self, context: "Context") -> "Stage":
         """The ingest stage over the one dump."""
+        from threadmill.corpora.reddit.config import IngestConfig
         from threadmill.corpora.reddit.ingest import IngestStage
 
-        return IngestStage((self.source,), month=self.month)
+        return IngestStage((self.source,), IngestConfig(source_month=self.month))
 
 
 class CheckCommentsOperator(BaseOperator):

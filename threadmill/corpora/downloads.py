@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from threadmill.corpora.web import Version, fetch, is_current, public_address
+from threadmill.corpora.addresses import public_uri
+from threadmill.corpora.web import Version, fetch, is_current
 from threadmill.datasets import storage
 from threadmill.datasets.digest import file_digest
 from threadmill.datasets.lock import writer_lock
@@ -72,7 +73,7 @@ def _split(url: str) -> tuple[str, str]:
         return address, ""
     match = _CHECKSUM.fullmatch(fragment)
     if match is None:
-        raise InputError(f"{public_address(url)}#{fragment}: write the checksum as #sha256= and 64 hexadecimal digits")
+        raise InputError(f"{public_uri(url)}#{fragment}: write the checksum as #sha256= and 64 hexadecimal digits")
     return address, match[1].lower()
 
 
@@ -83,7 +84,7 @@ def _still_current(address: str, slot: "_Slot") -> bool:
         log.warning("%s; using the file that was downloaded before, %s", error, slot.path)
         return True
     if not current:
-        log.info("%s changed on the server since it was downloaded", public_address(address))
+        log.info("%s changed on the server since it was downloaded", public_uri(address))
     return current
 
 
@@ -150,12 +151,12 @@ class _Slot:
 
     def note(self, version: Version) -> None:
         """Keeps `noted`."""
-        _write_json(self._about_part, {"url": public_address(self._address), "version": asdict(version)})
+        _write_json(self._about_part, {"url": public_uri(self._address), "version": asdict(version)})
 
     def finish(self, version: Version, expected: str) -> Download:
         """Gives the file its name, once it is checked."""
         size, digest = os.path.getsize(self.part), file_digest(self.part)
-        name = public_address(self._address)
+        name = public_uri(self._address)
         if expected not in ("", digest):
             self._remove(self.part, self._about_part)
             raise InputError(

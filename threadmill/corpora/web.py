@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
 
+from threadmill.corpora.addresses import public_uri
 from threadmill.errors import DownloadError, InputError
 
 log = logging.getLogger(__name__)
@@ -69,12 +69,6 @@ class _InterruptedError(Exception):
         self.wait = wait
 
 
-def public_address(url: str) -> str:
-    """``url`` less what may be secret in it: user, password and query; and less the fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rsplit("@", 1)[-1], parts.path, "", ""))
-
-
 def is_there(url: str) -> bool:
     """True where the server has the file, False where it says that it has none.
 
@@ -86,7 +80,7 @@ def is_there(url: str) -> bool:
         with _answer(url, {}) as response:
             return response.status_code not in _GONE and _accept(url, response)
     except _InterruptedError as error:
-        raise DownloadError(f"{public_address(url)}: {error}; try again later") from error
+        raise DownloadError(f"{public_uri(url)}: {error}; try again later") from error
 
 
 def is_current(url: str, version: Version) -> bool:
@@ -100,7 +94,7 @@ def is_current(url: str, version: Version) -> bool:
         with _answer(url, {name: value for name, value in conditions.items() if value}) as response:
             return response.status_code == 304 or (_accept(url, response) and Version.of(response).is_same(version))
     except _InterruptedError as error:
-        raise DownloadError(f"{public_address(url)}: {error}; try again later") from error
+        raise DownloadError(f"{public_uri(url)}: {error}; try again later") from error
 
 
 def fetch(url: str, part: str, noted: Version | None, note: Callable[[Version], None], pause: float) -> Version:
@@ -128,11 +122,11 @@ def fetch(url: str, part: str, noted: Version | None, note: Callable[[Version], 
             failures = 1 if transfer.position() > before else failures + 1
             if failures > _MOST_FAILURES or transfer.restarts > _MOST_RESTARTS:
                 raise DownloadError(
-                    f"{public_address(url)}: {error}; gave up after {failures} tries in a row; run the same command again later "
+                    f"{public_uri(url)}: {error}; gave up after {failures} tries in a row; run the same command again later "
                     f"to go on from byte {transfer.position()}"
                 ) from error
             wait = min(max(pause * 2 ** (failures - 1), error.wait), _LONGEST_PAUSE)
-            log.warning("%s: %s; trying again in %.0f s", public_address(url), error, wait)
+            log.warning("%s: %s; trying again in %.0f s", public_uri(url), error, wait)
             time.sleep(wait)
 
 
@@ -179,17 +173,17 @@ class _Transfer:
             self._start_anew("the server gave another range than was asked for")
         if self._noted is None or not version.is_same(self._noted):
             self._start_anew("the file changed on the server")
-        log.info("%s: going on from byte %d of %d", public_address(self._url), start, version.size)
+        log.info("%s: going on from byte %d of %d", public_uri(self._url), start, version.size)
 
     def _begin(self, start: int, version: Version) -> None:
         if start:
             self.restarts += 1
-            log.warning("%s changed on the server; downloading it from the beginning", public_address(self._url))
+            log.warning("%s changed on the server; downloading it from the beginning", public_uri(self._url))
         self._forget()
         self._note(version)
         self._noted = version
         size = f" ({version.size} bytes)" if version.size >= 0 else ""
-        log.info("%s: downloading%s", public_address(self._url), size)
+        log.info("%s: downloading%s", public_uri(self._url), size)
 
     def _start_anew(self, why: str) -> None:
         self.restarts += 1
@@ -204,7 +198,7 @@ class _Transfer:
     def _receive(self, response: requests.Response, version: Version) -> None:
         try:
             with open(self._part, "ab") as stream:
-                _copy(response, stream, version, public_address(self._url))
+                _copy(response, stream, version, public_uri(self._url))
                 os.fsync(stream.fileno())
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
@@ -232,7 +226,7 @@ def _answer(url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
     except (requests.ConnectionError, requests.Timeout) as error:  # their texts hold the whole address
         raise _InterruptedError(f"no answer ({type(error).__name__})") from None
     except (requests.RequestException, UnicodeError) as error:
-        raise InputError(f"{public_address(url)} cannot be asked for ({type(error).__name__}); check the address") from None
+        raise InputError(f"{public_uri(url)} cannot be asked for ({type(error).__name__}); check the address") from None
     with response:
         if response.status_code in _RETRIED:
             wait = response.headers.get("Retry-After", "")
@@ -242,7 +236,7 @@ def _answer(url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
 
 def _accept(url: str, response: requests.Response) -> bool:
     """True for an answer that holds the file; raises InputError for any other."""
-    status, name = response.status_code, public_address(url)
+    status, name = response.status_code, public_uri(url)
     if status in _GONE:
         raise InputError(f"{name} does not exist (the server answered {status}); check the address")
     if status in (401, 403):

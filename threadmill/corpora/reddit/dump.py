@@ -1,16 +1,16 @@
 """Reads a dump file as blocks of whole lines, decompressing as it goes, in bounded memory."""
 
-import os
-import stat
 from collections.abc import Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
+from threadmill.corpora.addresses import public_uri
 from threadmill.corpora.reddit.compression import DamagedStreamError, decompressed
+from threadmill.corpora.reddit.sources import readable
 from threadmill.datasets import storage
 from threadmill.errors import InputError
 
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 12 << 20  # less than the largest chunk that glibc keeps for reuse: fewer page faults
 MAX_LINE_BYTES = 1 << 24
 _HEAD_BYTES = 100  # what is kept of a line over the limit
 
@@ -32,24 +32,11 @@ class Block:
     too_long: bool = False
 
 
-def check_source(uri: str) -> None:
-    """Raises InputError where ``uri`` is no readable, non-empty file."""
-    if storage.is_directory(uri):
-        raise InputError(f"{uri} is a folder; name the dump file in it, such as {storage.join(uri, 'RC_2006-01.zst')}")
-    size = storage.size(uri)
-    if size < 0:
-        raise InputError(f"{uri} does not exist; check the path, or download the month's dump")
-    if storage.is_local(uri) and not stat.S_ISREG(os.stat(storage.local_path(uri)).st_mode):
-        raise InputError(f"{uri} is not a regular file, so a retry could not read it again; write it to a file first")
-    if size == 0:
-        raise InputError(f"{uri} is empty (0 bytes); download it again")
-
-
 class DamagedSourceError(InputError):
     """A source is truncated or corrupt: ``fault`` says how and where, the message the remedy too."""
 
     def __init__(self, uri: str, fault: str) -> None:
-        super().__init__(f"{uri}: {fault}; download the file again, or keep what is whole with --keep-partial")
+        super().__init__(f"{public_uri(uri)}: {fault}; download the file again, or keep what is whole with --keep-partial")
         self.uri, self.fault = uri, fault
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:  # it comes out of a worker process
@@ -81,7 +68,7 @@ def open_decompressed(uri: str) -> Generator[bytes, None, None]:
     Raises:
         DamagedSourceError: the file is truncated or corrupt, after the last piece that is sound.
     """
-    with storage.open_read(uri) as stream:
+    with storage.open_read(readable(uri)) as stream:
         try:
             yield from decompressed(stream)
         except DamagedStreamError as error:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -12,23 +12,31 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from threadmill.corpora.reddit.comments import SCHEMA, DeadLetter, parse_block
+from threadmill.corpora.addresses import public_uri
+from threadmill.corpora.reddit.bad_lines import BadLines
+from threadmill.corpora.reddit.comments import SCHEMA, DeadLetter, Parsed
 from threadmill.corpora.reddit.config import IngestConfig
-from threadmill.corpora.reddit.dump import Block, check_source, read_blocks
-from threadmill.datasets import storage
+from threadmill.corpora.reddit.dump_names import refuse_two_of_a_month, source_name, source_stem
+from threadmill.corpora.reddit.reading import parsed_blocks
+from threadmill.corpora.reddit.sources import check_source, source_state
 from threadmill.datasets.counters import Counters
-from threadmill.datasets.digest import file_digest
 from threadmill.datasets.manifest import InputEntry
 from threadmill.datasets.shards import ShardName
-from threadmill.engine.prefetch import prefetch
+from threadmill.engine.local import available_workers
 from threadmill.engine.stage import MapStage, NumberedShards, Plan, ShardStream, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
-from threadmill.months import month_range
+from threadmill.takedown.ledger import Ledger
 
-_ROWS_OF_ONE_SOURCE = 1 << 40  # apart, so that source_row tells the order over all sources
 _DICTIONARY_COLUMNS = ["parent_kind", "subreddit", "author", "distinguished", "removal", "month"]
+_MOST_THREADS = 4  # decompression, which is one thread's, feeds no more of them
 
-Parsed = tuple[int, pl.DataFrame, list[DeadLetter]]
+
+@dataclass(frozen=True)
+class SourceTask:
+    """The payload of a task: which source, and its fingerprint when it was planned."""
+
+    index: int
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -37,65 +45,82 @@ class IngestStage(MapStage):
 
     Args:
         sources: dumps, in the order in which a later duplicate replaces an earlier one.
-        month: of which each source must hold comments (YYYY-MM); "" for any. The bytes do not depend on it.
+        ledger: URI of a takedown ledger, whose comments are left out; "" for none.
     """
 
     name = "ingest"
-    version = 1
+    version = 2
     unit = "lines"
 
     sources: tuple[str, ...]
     config: IngestConfig = field(default_factory=IngestConfig)
-    month: str = ""
+    ledger: str = ""
 
     def plan(self) -> Plan:
-        """One task a source; reads each once for its digest.
+        """One task a source; reads each once for its digest, and downloads those on the web.
 
         Raises:
-            InputError: a source is missing, empty or no file, or two of them are the same.
+            InputError: a source is missing, empty or no file, changes meanwhile, or two are the same or of the same month.
         """
         if not self.sources:
             raise InputError("no source was named; name one dump at least, such as RC_2006-01.zst")
         for source in self.sources:
             check_source(source)
-        tasks = tuple(Task(name, index) for index, name in enumerate(self.task_names()))
-        inputs = tuple(InputEntry(storage.name_of(source), file_digest(source), source) for source in self.sources)
+        if not self.config.merge_dumps:
+            refuse_two_of_a_month(self.sources)
+        states = [source_state(source) for source in self.sources]
+        inputs = [
+            InputEntry(source_name(uri), state.digest, public_uri(uri)) for uri, state in zip(self.sources, states, strict=True)
+        ]
         for first, second in combinations(inputs, 2):
             if first.digest == second.digest:
                 raise InputError(f"{first.uri} and {second.uri} are the same, byte for byte; name one of them")
-        return Plan(inputs, tasks, SCHEMA)
+        if self.ledger:
+            inputs.append(Ledger.load(self.ledger).as_input())
+        tasks = (Task(name, SourceTask(index, states[index].fingerprint)) for index, name in enumerate(self.task_names()))
+        return Plan(tuple(inputs), tuple(tasks), SCHEMA)
 
     def task_names(self) -> list[str]:
         """The sources' names less their endings; where two are alike, each with its number."""
-        stems = [storage.name_of(source).split(".")[0] or "source" for source in self.sources]
+        stems = [source_stem(source) for source in self.sources]
         alike = Counter(stems)
         return [stem if alike[stem] == 1 else f"{stem}.{index}" for index, stem in enumerate(stems)]
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Reads one source to its shards and dead letters."""
-        source = self.sources[task.payload]
-        counters, statistics = Counters(), _Statistics()
+        source = self.sources[task.payload.index]
+        counters, statistics, partial = Counters(), _Statistics(), False
         with (
             output.dead_letters(dead_letters_name(task.name)) as letters_stream,
             output.numbered_shards(task.name, "parquet") as shards,
             _ParquetShards(shards, self.config.shard_rows) as writer,
         ):
-            for lines, frame, letters in parsed_blocks(source, task.payload):
-                writer.write(frame)
-                statistics.add(frame)
-                write_letters(letters_stream, source, letters)
-                counters.read += lines
-                counters.kept += frame.height
-                for letter in letters:
+            for parsed, taken_down in self._read(task.payload):
+                writer.write(parsed.comments)
+                statistics.add(parsed)
+                statistics.bad_lines.add(source, parsed.letters)
+                write_letters(letters_stream, source, parsed.letters)
+                counters.kept += parsed.comments.height
+                for letter in parsed.letters:
                     counters.drop(letter.reason)
-            self._check_months(source, statistics.months)
+                counters.drop("taken_down", taken_down)
+                counters.read += parsed.lines
+                partial = partial or bool(parsed.partial)
         counters.written = counters.kept
-        return output.result(task, counters, statistics.to_json())
+        return output.result(task, counters, statistics.to_json(), partial=partial)
 
-    def _check_months(self, source: str, months: Mapping[str, int]) -> None:
-        if self.month and months and self.month not in months:
-            held = month_range(months)
-            raise InputError(f"{source} holds no comment of {self.month}, but of {held}; name the month's dump, or another month")
+    def _read(self, task: SourceTask) -> Iterator[tuple[Parsed, int]]:
+        """The source's pieces less the comments that the ledger names, each with the number of those."""
+        ledger = Ledger.load(self.ledger)
+
+        def leave_out(parsed: Parsed) -> tuple[Parsed, int]:
+            if not len(ledger):
+                return parsed, 0
+            kept = parsed.comments.filter(~ledger.mask(parsed.comments))
+            return replace(parsed, comments=kept), parsed.comments.height - kept.height
+
+        threads = min(_MOST_THREADS, max(1, available_workers() // len(self.sources)))
+        return parsed_blocks(self.sources[task.index], task.index, self.config, leave_out, threads, task.fingerprint)
 
     def check(self, counters: Counters) -> None:
         """Raises InputError where no line held a comment."""
@@ -107,10 +132,15 @@ class IngestStage(MapStage):
             )
 
     def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Comments a month, tombstones by who removed, UTF-8 bytes of all bodies."""
+        """Comments a month, tombstones by who removed, UTF-8 bytes of all bodies, bad lines.
+
+        Raises:
+            InputError: too many lines of all sources together are bad.
+        """
         merged = _Statistics()
         for part in parts:
             merged.merge(part)
+        merged.bad_lines.check(merged.lines, self.config.max_bad_fraction)
         return merged.to_json()
 
 
@@ -119,29 +149,10 @@ def dead_letters_name(task: str) -> str:
     return str(ShardName(f"dead_letters-{task}", 0, 1, "jsonl"))
 
 
-def parsed_blocks(source: str, index: int) -> Iterator[Parsed]:
-    """The ``index``-th source in blocks: lines read, comments, dead letters. Reading and parsing overlap.
-
-    Raises:
-        InputError: while it is read: the source is damaged, or holds no lines.
-    """
-    blocks = prefetch(_read_any_blocks(source))
-    return prefetch((block.lines, *parse_block(block, index * _ROWS_OF_ONE_SOURCE)) for block in blocks)
-
-
-def _read_any_blocks(source: str) -> Iterator[Block]:
-    count = 0
-    for block in read_blocks(source):
-        count += 1
-        yield block
-    if not count:
-        raise InputError(f"{source} holds no lines; download it again")
-
-
 def write_letters(stream: ShardStream, source: str, letters: Sequence[DeadLetter]) -> None:
     """Appends dead letters as JSON lines, with the source's name."""
     for letter in letters:
-        entry = {"file": storage.name_of(source), "line": letter.line, "reason": letter.reason}
+        entry = {"file": source_name(source), "line": letter.line, "reason": letter.reason}
         stream.write(orjson.dumps({**entry, "detail": letter.detail, "text": letter.text}, option=orjson.OPT_APPEND_NEWLINE))
         stream.records += 1
 
@@ -197,8 +208,12 @@ class _Statistics:
         self.months: Counter[str] = Counter()
         self.removals: Counter[str] = Counter()
         self.body_bytes = 0
+        self.lines = 0
+        self.bad_lines = BadLines()
 
-    def add(self, frame: pl.DataFrame) -> None:
+    def add(self, parsed: Parsed) -> None:
+        frame = parsed.comments
+        self.lines += parsed.lines
         self.months.update(dict(frame["month"].value_counts().iter_rows()))
         self.removals.update(dict(frame["removal"].drop_nulls().value_counts().iter_rows()))
         self.body_bytes += int(frame["body"].str.len_bytes().sum())
@@ -207,10 +222,14 @@ class _Statistics:
         self.months.update(part["months"])
         self.removals.update(part["removals"])
         self.body_bytes += part["body_bytes"]
+        self.lines += part["lines"]
+        self.bad_lines.merge(part["bad_lines"])
 
     def to_json(self) -> dict[str, Any]:
         return {
             "months": dict(sorted(self.months.items())),
             "removals": dict(sorted(self.removals.items())),
             "body_bytes": self.body_bytes,
+            "lines": self.lines,
+            "bad_lines": self.bad_lines.to_json(),
         }
