@@ -1,4 +1,4 @@
--- What the checks of comments measure, in one row.
+-- What the checks of comments measure, in one row. Submissions (parent_kind 'none') are counted, and then left out.
 -- Rows of another month than @month are counted where one is named ('' names none).
 -- COUNT alone: COUNTIF becomes a SUM in DuckDB, which is NULL where there are no rows.
 SELECT
@@ -11,5 +11,7 @@ SELECT
   COUNT(*) - COUNT(author) AS null_authors,
   COUNT(*) - COUNT(subreddit) AS null_subreddits,
   COUNT(removal) AS tombstones,
-  COUNT(IF(@month != '' AND month != @month, 1, NULL)) AS outside_month
+  COUNT(IF(@month != '' AND month != @month, 1, NULL)) AS outside_month,
+  (SELECT COUNT(*) FROM comments WHERE parent_kind = 'none') AS submissions
 FROM comments
+WHERE parent_kind IS NULL OR parent_kind != 'none'

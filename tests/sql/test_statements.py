@@ -145,6 +145,7 @@ CASES = {
     "comment_measures": Case("comment_measures", {"comments": (COMMENTS, spoilt_comments())}, {"month": ("STRING", "2006-02")}),
     "comment_measures of any month": Case("comment_measures", {"comments": (COMMENTS, ROWS)}, {"month": ("STRING", "")}),
     "comment_measures of nothing": Case("comment_measures", {"comments": (COMMENTS, [])}, {"month": ("STRING", "2006-02")}),
+    "comment_days": Case("comment_days", {"comments": (COMMENTS, spoilt_comments())}, {}),
     "duplicate_comments": Case("duplicate_comments", {"comments": (COMMENTS, ROWS)}, {"prefer_original": ("BOOL", True)}),
     "duplicate_comments, the last": Case(
         "duplicate_comments", {"comments": (COMMENTS, ROWS)}, {"prefer_original": ("BOOL", False)}

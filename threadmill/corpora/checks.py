@@ -1,6 +1,10 @@
 """What a dataset of comments must hold to, before anything is made from it."""
 
+import calendar
+import math
 import tempfile
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from threadmill.corpora.limits import CommentLimits
@@ -8,28 +12,58 @@ from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.gate import Check, between
 from threadmill.warehouse.duckdb import DuckDBWarehouse
 
-_STATEMENT = "comment_measures"
 _THREADS = 2
+_EPOCH = date(1970, 1, 1)
 # Without these a comment has no place; the others may be missing here and there.
 _NEVER_NULL = ("ids", "threads", "times")
 _SELDOM_NULL = ("bodies", "authors", "subreddits")
+_ENOUGH_A_DAY = 100  # fewer, and a day without any may be chance, as in Reddit's first months
 
 
-def check_comments(uri: str, limits: CommentLimits, *, memory_limit: str = "1GB", spill_folder: str | None = None) -> list[Check]:
+def check_comments(
+    uri: str, limits: CommentLimits, *, previous: str = "", memory_limit: str = "1GB", spill_folder: str | None = None
+) -> list[Check]:
     """Measures the comments at ``uri`` and judges them by ``limits``.
 
     Args:
+        previous: URI of the comments of the month before, to measure drift against; "" for none.
         memory_limit: what the warehouse may hold before it spills.
         spill_folder: where it spills; the system's folder for temporary files by default.
 
     Raises:
-        InputError: no dataset there.
+        InputError: no dataset there, or not one of comments.
     """
-    dataset = Dataset.open(uri)
+    datasets = [Dataset.open(place, "ingest") for place in (uri, previous) if place]
     with DuckDBWarehouse(memory_limit, _THREADS, spill_folder or tempfile.gettempdir()) as warehouse:
-        warehouse.load("comments", [dataset.path(shard) for shard in dataset.shards()])
-        (measures,) = warehouse.query(_STATEMENT, {"month": limits.month}).to_pylist()
-    return _judged(measures, limits)
+        days = [_days(warehouse, dataset) for dataset in reversed(datasets)][::-1]  # the dataset's own last, to stay loaded
+        (measures,) = warehouse.query("comment_measures", {"month": limits.month}).to_pylist()
+    checks = [*_judged(measures, limits), *_missing_days(days[0], limits)]
+    return [*checks, *_drift(days[0], days[1], limits)] if previous else checks
+
+
+@dataclass(frozen=True)
+class _Days:
+    """The days that have comments, in order, and how many there are, and tombstones among them, over all days."""
+
+    days: list[date]
+    comments: int
+    tombstones: int
+
+    @property
+    def comments_a_day(self) -> float:
+        """Over the days that have any."""
+        return self.comments / len(self.days) if self.days else 0.0
+
+    @property
+    def tombstone_rate(self) -> float:
+        return self.tombstones / self.comments if self.comments else math.nan
+
+
+def _days(warehouse: DuckDBWarehouse, dataset: Dataset) -> _Days:
+    warehouse.load("comments", [dataset.path(shard) for shard in dataset.shards()])
+    table = warehouse.query("comment_days").to_pydict()
+    days = [_EPOCH + timedelta(days=int(number)) for number in table["day"]]
+    return _Days(days, sum(table["row_count"]), sum(table["tombstones"]))
 
 
 def _judged(measures: dict[str, Any], limits: CommentLimits) -> list[Check]:
@@ -49,4 +83,43 @@ def _judged(measures: dict[str, Any], limits: CommentLimits) -> list[Check]:
     ]
     if limits.month:
         checks.append(between(f"not of {limits.month}", rate("outside_month"), most=limits.max_other_month_rate))
+    if measures["submissions"]:
+        checks.append(between("submissions", measures["submissions"]))
     return checks
+
+
+def _missing_days(found: _Days, limits: CommentLimits) -> list[Check]:
+    """Of the month that is named; else between the first and the last day that has comments."""
+    if limits.month:
+        year, month = (int(part) for part in limits.month.split("-"))
+        first, length = date(year, month, 1), calendar.monthrange(year, month)[1]
+    elif found.days:
+        first, length = found.days[0], (found.days[-1] - found.days[0]).days + 1
+    else:
+        return []
+    there = set(found.days)
+    missing = [day for number in range(length) if (day := first + timedelta(days=number)) not in there]
+    judged = found.comments >= _ENOUGH_A_DAY * (length - len(missing)) and there
+    note = f"such as {', '.join(map(str, missing[:3]))}" if missing else ""
+    return [between("days without a comment", len(missing), most=limits.max_missing_days if judged else None, note=note)]
+
+
+def _drift(found: _Days, previous: _Days, limits: CommentLimits) -> list[Check]:
+    def ratio(number: float, before: float) -> float:
+        return number / before if before else math.nan
+
+    return [
+        between(
+            "comments a day, to the month before's",
+            ratio(found.comments_a_day, previous.comments_a_day),
+            limits.min_comments_ratio,
+            limits.max_comments_ratio,
+            note=f"{found.comments_a_day:,.1f} after {previous.comments_a_day:,.1f}",
+        ),
+        between(
+            "tombstones, change from the month before",
+            abs(found.tombstone_rate - previous.tombstone_rate),
+            most=limits.max_tombstone_change,
+            note=f"{found.tombstone_rate:.4g} after {previous.tombstone_rate:.4g}",
+        ),
+    ]
