@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from threadmill import __version__
-from threadmill.commands import datasets, pretraining, reddit, reports, training
+from threadmill.commands import datasets, deduplication, pretraining, reddit, reports, training
 from threadmill.errors import ConfigError, ThreadmillError
 
-_AREAS = (reddit, pretraining, training, reports, datasets)
+_AREAS = (reddit, deduplication, pretraining, training, reports, datasets)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -14,6 +14,7 @@ from zetasql.api import CatalogBuilder, PreparedQuery, TableBuilder
 from zetasql.core.local_service import ZetaSqlLocalService
 from zetasql.types import (
     AnalyzerOptions,
+    ArrayType,
     EvaluateQueryRequest,
     LanguageOptions,
     Parameter,
@@ -28,7 +29,7 @@ from zetasql.wasi._pb2.zetasql.local_service.local_service_pb2 import EvaluateQu
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, str]
-"""Column names and their types, "INT64", "STRING", "BOOL" or "TIMESTAMP"."""
+"""Column names and their types, "INT64", "STRING", "BOOL", "TIMESTAMP" or "ARRAY<INT64>"."""
 
 
 def keep_compiled_code() -> None:
@@ -61,11 +62,9 @@ def evaluate(
     for name, (columns, _) in tables.items():
         table = TableBuilder(name)
         for column, kind in columns.items():
-            table.add_column(column, _kind(kind))
+            table.add_column(column, _type(kind))
         catalog.add_table(table.build())
-    declared = [
-        AnalyzerOptions.QueryParameter(name=name, type=Type(type_kind=_kind(kind))) for name, (kind, _) in parameters.items()
-    ]
+    declared = [AnalyzerOptions.QueryParameter(name=name, type=_type(kind)) for name, (kind, _) in parameters.items()]
     query = (
         PreparedQuery.builder()
         .set_sql(statement)
@@ -89,8 +88,10 @@ def _execute(prepared_query_id: int, parameters: Sequence[Parameter]) -> Any:
     return response.content.table_data.row
 
 
-def _kind(name: str) -> TypeKind:
-    return TypeKind[f"TYPE_{name}"]
+def _type(name: str) -> Type:
+    if name == "ARRAY<INT64>":
+        return Type(type_kind=TypeKind.TYPE_ARRAY, array_type=ArrayType(element_type=_type("INT64")))
+    return Type(type_kind=TypeKind[f"TYPE_{name}"])
 
 
 def _content(columns: Columns, rows: Sequence[Row]) -> TableContent:
@@ -105,6 +106,8 @@ def _value(kind: str, value: Any) -> Value:
         stamp = Timestamp()
         stamp.FromDatetime(value)
         return Value(timestamp_value=stamp)
+    if kind == "ARRAY<INT64>":
+        return Value(array_value=Value.Array(element=[_value("INT64", element) for element in value]))
     return Value(**{f"{kind.lower()}_value": value})
 
 

@@ -1,6 +1,7 @@
 """Every statement of sql/ by GoogleSQL's reference evaluator and by DuckDB: equal rows."""
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,7 +35,24 @@ COMMENTS: Columns = {
 DUPLICATES: Columns = {"thread_id": "STRING", "id": "STRING", "is_submission": "BOOL", "place": "INT64"}
 LEDGER: Columns = {"kind": "STRING", "value": "STRING"}
 TAKEN_DOWN: Columns = {"source_row": "INT64", "part": "INT64"}
-POLARS = {"STRING": pl.String, "INT64": pl.Int64, "BOOL": pl.Boolean, "TIMESTAMP": pl.Datetime("us", "UTC")}
+SIGNATURES: Columns = {
+    "example_id": "STRING",
+    **dict.fromkeys(["created_utc", "place", "exact_key"], "INT64"),
+    "band_keys": "ARRAY<INT64>",
+    "part": "INT64",
+}
+SIGNATURE_KEYS: Columns = {
+    "example_id": "STRING",
+    **dict.fromkeys(["part", "place", "created_utc", "key"], "INT64"),
+    "is_exact": "BOOL",
+}
+POLARS = {
+    "STRING": pl.String,
+    "INT64": pl.Int64,
+    "BOOL": pl.Boolean,
+    "TIMESTAMP": pl.Datetime("us", "UTC"),
+    "ARRAY<INT64>": pl.List(pl.Int64),
+}
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,40 @@ def taken_down_of(rows: Sequence[Row], ledger: Table) -> Table:
     return TAKEN_DOWN, [{name: row[name] for name in TAKEN_DOWN} for row in found]
 
 
+def made_signatures(count: int, parts: int = 3) -> list[dict[str, Any]]:
+    """Signatures of which many share keys, with ties of time; some examples are in two parts."""
+    draw = random.Random(5)
+    rows = []
+    for number in range(count):
+        row = {
+            "example_id": f"{draw.choice(['', 'a', 'Z', '10', '9'])}{number}",
+            "created_utc": 1_136_073_600 + draw.randrange(6),
+            "place": number // parts,
+            "exact_key": draw.choice([-(2**63), 5, 2**62, number]),
+            "band_keys": [100 * band + draw.randrange(count) for band in range(draw.choice([0, 3]))],
+            "part": number % parts,
+        }
+        rows.append(row)
+        if number % 7 == 0:
+            rows.append({**row, "part": parts})
+    return rows
+
+
+def keys_of(signatures: Sequence[Row]) -> list[dict[str, Any]]:
+    """What signature_keys.sql is to find."""
+    return [
+        {**{name: row[name] for name in ("part", "place", "example_id", "created_utc")}, "key": key, "is_exact": not number}
+        for row in signatures
+        for number, key in enumerate([row["exact_key"], *row["band_keys"]])
+    ]
+
+
+def shared_of(keys: Sequence[Row]) -> Table:
+    """What shared_keys.sql is to find."""
+    counts = Counter(row["key"] for row in keys)
+    return {"key": "INT64"}, [{"key": key} for key, count in counts.items() if count > 1]
+
+
 def threads_parameters(config: ThreadsConfig, shards: tuple[int, int, int]) -> dict[str, tuple[str, Any]]:
     rule, train = SPLIT_RULES[config.split_rule], config.fraction("train")
     numbers = {
@@ -138,6 +190,8 @@ def threads_parameters(config: ThreadsConfig, shards: tuple[int, int, int]) -> d
 
 ROWS = made_comments(90)
 POLYAI = ThreadsConfig(train_split=0.5, validation_split=0.0, test_split=0.5, split_rule="polyai", month="2006-02")
+SIGNED = made_signatures(80)
+KEYS = keys_of(SIGNED)
 ALL_ROWS = with_submissions(ROWS)
 NAMED = ledger_of("t1_a", "t3_b", "t1_gone", authors=["it's"])
 EVEN = ThreadsConfig(train_split=0.4, validation_split=0.3, test_split=0.3)
@@ -159,6 +213,13 @@ CASES = {
     "remaining_comments": Case(
         "remaining_comments", {"all_comments": (COMMENTS, ALL_ROWS), "taken_down": taken_down_of(ALL_ROWS, NAMED)}, {}
     ),
+    "signature_keys": Case("signature_keys", {"signatures": (SIGNATURES, SIGNED)}, {}),
+    "shared_keys": Case("shared_keys", {"signature_keys": (SIGNATURE_KEYS, KEYS)}, {}),
+    "duplicate_examples": Case(
+        "duplicate_examples", {"signature_keys": (SIGNATURE_KEYS, KEYS), "shared_keys": shared_of(KEYS)}, {}
+    ),
+    "cross_split_duplicates": Case("cross_split_duplicates", {"signature_keys": (SIGNATURE_KEYS, KEYS)}, {}),
+    "cross_split_duplicates of none": Case("cross_split_duplicates", {"signature_keys": (SIGNATURE_KEYS, [])}, {}),
     "threads": Case(
         "threads",
         {"comments": (COMMENTS, ROWS), "duplicates": duplicates_of(ROWS, True)},
@@ -216,3 +277,23 @@ def test_taken_down_are_those_that_the_ledger_masks(tmp_path: Path) -> None:
     assert 30 < len(wanted) < 60
     found = duckdb_rows(CASES["taken_down"], tmp_path)
     assert sorted(found, key=repr) == sorted(({"part": row["part"], "source_row": row["source_row"]} for row in wanted), key=repr)
+
+
+def test_the_keys_are_those_of_the_signatures(tmp_path: Path) -> None:
+    assert sorted(duckdb_rows(CASES["signature_keys"], tmp_path), key=repr) == sorted(KEYS, key=repr)
+
+
+def test_an_example_goes_when_an_earlier_one_of_any_part_has_one_of_its_keys(tmp_path: Path) -> None:
+    wanted = {}
+    for row in KEYS:
+        earlier = [other for other in KEYS if other["key"] == row["key"] and in_time(other) < in_time(row)]
+        if row["part"] == 0 and earlier:
+            wanted[row["place"]] = wanted.get(row["place"], False) or row["is_exact"]
+    assert 10 < len(wanted) < 27
+    assert len(set(wanted.values())) == 2
+    found = duckdb_rows(CASES["duplicate_examples"], tmp_path)
+    assert found == [{"place": place, "is_exact": is_exact} for place, is_exact in sorted(wanted.items())]
+
+
+def in_time(row: Row) -> tuple[int, str]:
+    return row["created_utc"], row["example_id"]

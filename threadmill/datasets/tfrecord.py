@@ -29,7 +29,7 @@ from threadmill.errors import IntegrityError
 
 Buffer = npt.NDArray[np.uint8]
 
-_FRAME_OVERHEAD = 16
+_FRAME_HEAD, _FRAME_OVERHEAD = 12, 16
 
 
 def encode_examples(table: pa.Table) -> Buffer:
@@ -143,6 +143,20 @@ def split_frames(buffer: Buffer, where: str) -> npt.NDArray[np.int64]:
         raise _damaged(where, count, bad)
     bounds: npt.NDArray[np.int64] = frame_bounds(buffer, count)
     return bounds
+
+
+def select_records(buffer: Buffer, kept: npt.NDArray[np.bool_], where: str) -> Buffer:
+    """The frames of a TFRecord file's content for which ``kept`` (bool[n], one a record) holds, byte for byte.
+
+    Raises:
+        IntegrityError: see `split_frames`.
+    """
+    bounds = split_frames(buffer, where)[kept]
+    offsets = np.zeros(len(bounds) + 1, np.int64)
+    np.cumsum(bounds[:, 1] - bounds[:, 0] + _FRAME_OVERHEAD, out=offsets[1:])
+    output = np.empty(int(offsets[-1]), np.uint8)
+    copy_slices(buffer, bounds[:, 0] - _FRAME_HEAD, offsets, output)
+    return output
 
 
 def read_buffer(uri: str) -> Buffer:
