@@ -13,6 +13,7 @@ from threadmill.commands.options import (
     memory_limit,
 )
 from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig, find_preset
+from threadmill.corpora.reddit.config import IngestConfig, SourceConfig
 from threadmill.datasets.storage import join
 from threadmill.errors import ConfigError
 
@@ -34,7 +35,7 @@ def _add_reddit(parsers: Parsers) -> None:
         "threadmill reddit RC_2006-01.zst --output /data/reddit/2006-01 --preset polyai",
         _run_reddit,
     )
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="RC_YYYY-MM dump: .zst, or newline-delimited JSON")
+    _add_sources(parser)
     parser.add_argument(
         "--keep-stages",
         action="store_true",
@@ -43,8 +44,26 @@ def _add_reddit(parsers: Parsers) -> None:
     add_output(parser)
     _add_preset(parser)
     add_memory_limit(parser)
+    _add_ledger(parser)
+    add_settings(parser, SourceConfig)
     add_settings(parser, ThreadsConfig)
     add_settings(parser, ConversationsConfig)
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="RC_YYYY-MM or RS_YYYY-MM dump: a path, an http(s) address (#sha256=... behind it is checked) or another URI; "
+        ".zst, .bz2, .xz, .gz or plain, told by its content",
+    )
+
+
+def _add_ledger(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ledger", default="", metavar="FILE", help="takedown ledger: leave out the comments and authors that it names"
+    )
 
 
 def _add_preset(parser: argparse.ArgumentParser) -> None:
@@ -56,23 +75,29 @@ def _run_reddit(arguments: argparse.Namespace) -> int:
     preset = find_preset(arguments.preset)
     threads_config = replace(preset.threads, **given_settings(ThreadsConfig, arguments))
     conversations_config = replace(preset.conversations, **given_settings(ConversationsConfig, arguments))
+    source_config = SourceConfig(**given_settings(SourceConfig, arguments))
     output = join(arguments.output, "conversations")
     if arguments.memory_limit and not arguments.keep_stages:
         raise ConfigError("--memory-limit is the warehouse's, which only --keep-stages uses; leave it out, or give both")
     if arguments.keep_stages:
-        _run_stages(arguments, threads_config, conversations_config, output)
+        _run_stages(arguments, source_config, threads_config, conversations_config, output)
     else:
         from threadmill.engine.run import run_stage
         from threadmill.fusion.reddit import RedditConfig, RedditStage
 
-        config = RedditConfig(**asdict(threads_config), **asdict(conversations_config))
-        run_stage(RedditStage(tuple(arguments.sources), config, arguments.workers), output)
+        config = RedditConfig(**asdict(source_config), **asdict(threads_config), **asdict(conversations_config))
+        stage = RedditStage(tuple(arguments.sources), config, arguments.workers, ledger=arguments.ledger)
+        run_stage(stage, output, allow_partial=arguments.allow_partial)
     print(output)
     return 0
 
 
 def _run_stages(
-    arguments: argparse.Namespace, threads_config: ThreadsConfig, conversations_config: ConversationsConfig, output: str
+    arguments: argparse.Namespace,
+    source_config: SourceConfig,
+    threads_config: ThreadsConfig,
+    conversations_config: ConversationsConfig,
+    output: str,
 ) -> None:
     from threadmill.conversations.stage import ConversationsStage
     from threadmill.conversations.threads import ThreadsStage
@@ -80,20 +105,17 @@ def _run_stages(
     from threadmill.engine.run import run_stage
 
     comments, threads = join(arguments.output, "comments"), join(arguments.output, "threads")
-    workers = arguments.workers
-    run_stage(IngestStage(tuple(arguments.sources)), comments, workers=workers, allow_partial=arguments.allow_partial)
-    run_stage(
-        ThreadsStage((comments,), threads_config, memory_limit(arguments)),
-        threads,
-        workers=workers,
-        allow_partial=arguments.allow_partial,
-    )
-    run_stage(ConversationsStage(threads, conversations_config), output, workers=workers, allow_partial=arguments.allow_partial)
+    ingest = IngestStage(tuple(arguments.sources), IngestConfig(**asdict(source_config)), arguments.ledger)
+    told = arguments.allow_partial or source_config.keep_partial  # who keeps a partial source wants what is made of it
+    for stage, uri in (
+        (ingest, comments),
+        (ThreadsStage((comments,), threads_config, memory_limit(arguments)), threads),
+        (ConversationsStage(threads, conversations_config), output),
+    ):
+        run_stage(stage, uri, workers=arguments.workers, allow_partial=told)
 
 
 def _add_ingest(parsers: Parsers) -> None:
-    from threadmill.corpora.reddit.config import IngestConfig
-
     parser = add_command(
         parsers,
         "ingest",
@@ -101,23 +123,19 @@ def _add_ingest(parsers: Parsers) -> None:
         "threadmill ingest RC_2006-01.zst --output /data/reddit/2006-01/comments",
         _run_ingest,
     )
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="RC_YYYY-MM dump: .zst, or newline-delimited JSON")
+    _add_sources(parser)
     add_output(parser)
+    _add_ledger(parser)
     add_settings(parser, IngestConfig)
 
 
 def _run_ingest(arguments: argparse.Namespace) -> int:
-    from threadmill.corpora.reddit.config import IngestConfig
     from threadmill.corpora.reddit.ingest import IngestStage
     from threadmill.engine.run import run_stage
 
     config = IngestConfig(**given_settings(IngestConfig, arguments))
-    run_stage(
-        IngestStage(tuple(arguments.sources), config),
-        arguments.output,
-        workers=arguments.workers,
-        allow_partial=arguments.allow_partial,
-    )
+    stage = IngestStage(tuple(arguments.sources), config, arguments.ledger)
+    run_stage(stage, arguments.output, workers=arguments.workers, allow_partial=arguments.allow_partial)
     return 0
 
 
