@@ -8,7 +8,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.corpora.reddit.dump import Block, check_source, read_blocks
+from threadmill.corpora.reddit.dump import Block, read_blocks
+from threadmill.corpora.reddit.sources import check_source
 from threadmill.errors import InputError
 
 REAL_DUMP = Path(__file__).parents[3] / ".." / "shared" / "data" / "reddit" / "RC_2005-12.zst"
