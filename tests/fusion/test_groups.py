@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -12,8 +13,9 @@ from threadmill.conversations import thread_shards
 from threadmill.conversations.placement import POSITION_BITS
 from threadmill.conversations.thread_shards import write_shards
 from threadmill.fusion.groups import GroupCutter
+from threadmill.fusion.ordering import Ordered
 
-SCHEMA = {"thread_position": pl.Int64, "thread_id": pl.String, "id": pl.Int64}
+SCHEMA = {"place": pl.Int64, "thread_id": pl.String, "id": pl.Int64}
 Groups = list[tuple[int, int, list[int]]]
 """Of each group its shard, its number and its comments."""
 
@@ -25,19 +27,32 @@ def comments_of(threads: Sequence[tuple[int, int]]) -> pl.DataFrame:
 
 
 def pieces_of(comments: pl.DataFrame, cuts: Sequence[int]) -> list[pl.DataFrame]:
-    edges = sorted({0, comments.height, *(cut for cut in cuts if cut < comments.height)})
+    """The comments in pieces of whole threads."""
+    threads = comments.group_by("thread_id", maintain_order=True).len()["len"].cum_sum().to_list()
+    edges = sorted({0, comments.height, *(threads[cut] for cut in cuts if cut < len(threads))})
     return [comments[start:end] for start, end in pairwise(edges)]
 
 
 def cut(pieces: Sequence[pl.DataFrame], shards: int) -> Groups:
     cutter = GroupCutter(shards)
-    groups = [group for piece in pieces for group in cutter.add(piece)] + list(cutter.finish())
-    return [(group.index, group.number, group.comments["id"].to_list()) for group in groups]
+    groups = []
+    for piece in pieces:
+        groups += list(cutter.add(ordered(piece), 0, piece.height))
+        cutter.release()
+    groups += list(cutter.finish())
+    return [(group.index, group.number, group.comments()["id"].to_list()) for group in groups]
+
+
+def ordered(comments: pl.DataFrame) -> Ordered:
+    """Comments that lie in their order backwards."""
+    threads = comments["thread_id"]
+    begins = (threads != threads.shift(1)).fill_null(True).to_numpy()
+    return Ordered(comments.reverse(), np.arange(comments.height)[::-1].copy(), comments["place"].to_numpy(), begins)
 
 
 def row_groups(folder: Path, comments: pl.DataFrame, shards: int) -> Groups:
     """The row groups of the shards that the threads stage writes."""
-    bucket = (pl.col("thread_position") * shards // (1 << POSITION_BITS)).alias("bucket")
+    bucket = (pl.col("place") * shards // (1 << POSITION_BITS)).alias("bucket")
     table = comments.with_columns(bucket, split_index=pl.lit(0)).to_arrow(compat_level=pl.CompatLevel.oldest())
     counts = {"train": shards, "validation": 0, "test": 0}
     names = [f"train-{index:05d}-of-{shards:05d}.parquet" for index in range(shards)]
@@ -54,7 +69,7 @@ def row_groups(folder: Path, comments: pl.DataFrame, shards: int) -> Groups:
 @given(
     threads=st.lists(st.tuples(st.integers(0, (1 << POSITION_BITS) - 1) | st.integers(0, 3), st.integers(1, 9)), max_size=15),
     shards=st.sampled_from([1, 2, 3, 8]),
-    cuts=st.lists(st.integers(1, 80), max_size=8),
+    cuts=st.lists(st.integers(0, 14), max_size=4),
     group_rows=st.integers(1, 12),
 )
 def test_groups_are_the_row_groups_of_threads_however_the_comments_come(
@@ -80,9 +95,9 @@ def test_a_group_is_given_as_soon_as_the_next_thread_begins(monkeypatch: pytest.
     monkeypatch.setattr(thread_shards, "GROUP_ROWS", 4)
     cutter = GroupCutter(1)
     comments = comments_of([(0, 6), (1, 1)])
-    assert list(cutter.add(comments[:6])) == []
-    (group,) = cutter.add(comments[6:])
-    assert group.comments["id"].to_list() == list(range(6))
+    assert list(cutter.add(ordered(comments[:6]), 0, 6)) == []
+    (group,) = cutter.add(ordered(comments[6:]), 0, 1)
+    assert group.comments()["id"].to_list() == list(range(6))
 
 
 def test_nothing_gives_no_group() -> None:

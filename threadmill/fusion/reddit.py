@@ -1,7 +1,7 @@
 """Dumps to conversations in one pass: ingest, threads and conversations with no datasets between them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -9,13 +9,13 @@ from threadmill.conversations.config import ConversationsConfig, ThreadsConfig
 from threadmill.conversations.placement import shard_counts
 from threadmill.conversations.stage import ConversationsStage, example_schema, refuse_no_examples
 from threadmill.corpora.reddit.bad_lines import BadLines
+from threadmill.corpora.reddit.comments import Parsed
 from threadmill.corpora.reddit.config import IngestConfig, SourceConfig
 from threadmill.corpora.reddit.ingest import IngestStage, dead_letters_name, write_letters
 from threadmill.corpora.reddit.reading import parsed_blocks
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.storage import local_path
 from threadmill.engine.local import available_workers
-from threadmill.engine.ordered import map_in_order
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.fusion.blocks import OnePassConfig, Reduced, reduce_block, without_duplicates
@@ -103,16 +103,20 @@ class RedditStage(MapStage):
         for task in sources:
             source, planned = self._ingest.sources[task.payload.index], task.payload
             with output.dead_letters(dead_letters_name(task.name)) as stream:
-                parsed = parsed_blocks(source, planned.index, self._ingest.config, planned.fingerprint)
-                for block in map_in_order(lambda piece: reduce_block(piece, self.config, ledger), parsed, self._workers):
+                for block in parsed_blocks(
+                    source, planned.index, self.config, self._reduce(ledger), self._workers, planned.fingerprint
+                ):
                     write_letters(stream, source, block.letters)
                     read.add(source, block)
                     yield block
 
+    def _reduce(self, ledger: Ledger) -> Callable[[Parsed], Reduced]:
+        return lambda parsed: reduce_block(parsed, self.config, ledger)
+
     def _check(self, read: "_Read") -> None:
         left = read.comments
         self._ingest.check(Counters(read.counters.read, left, left, read.counters.dropped))
-        read.bad_lines.check(self.config.max_bad_fraction)
+        read.bad_lines.check(read.counters.read, self.config.max_bad_fraction)
         if self.config.month and self.config.month not in read.months:
             raise InputError(
                 f"no comment of {self.config.month} in {', '.join(self._ingest.sources)} (they hold {month_range(read.months)}); "
@@ -135,7 +139,7 @@ class _Read:
 
     def add(self, source: str, block: Reduced) -> None:
         self.counters.merge(block.counters)
-        self.bad_lines.add(source, block.counters.read, block.letters)
+        self.bad_lines.add(source, block.letters)
         self.months.update(block.months)
         self.comments += block.comments.height
         self.body_bytes += block.body_bytes

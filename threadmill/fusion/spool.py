@@ -1,19 +1,19 @@
-"""Holds a stream of comments until all are there, then gives them back in the order of threads; spills what is too much."""
+"""Holds a stream of comments until all are there, then gives them back by the places of threads; spills what is too much."""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from types import TracebackType
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from pyarrow import ipc
 
-from threadmill.conversations.config import ThreadsConfig
-from threadmill.conversations.placement import POSITION_BITS, place
+from threadmill.conversations.placement import POSITION_BITS
 from threadmill.datasets.storage import TEMPORARY_PREFIX
-from threadmill.fusion.ordering import sort_comments
 
 _PARTITIONS = 256  # of the order of threads, where comments are spilled
 HELD_ROWS = 1_100_000  # about 250 MB
@@ -24,12 +24,11 @@ class Spool:
 
     Args:
         folder: where a folder for spilled comments is made when there are too many to hold.
-        config: where threads are placed by.
         held_rows: comments that are held in memory at most.
     """
 
-    def __init__(self, folder: str, config: ThreadsConfig, held_rows: int = HELD_ROWS) -> None:
-        self._folder, self._config, self._held_rows = folder, config, held_rows
+    def __init__(self, folder: str, held_rows: int = HELD_ROWS) -> None:
+        self._folder, self._held_rows = folder, held_rows
         self._held: list[pl.DataFrame] = []
         self._rows = 0
         self._spilled = ""
@@ -39,40 +38,47 @@ class Spool:
         return self
 
     def add(self, comments: pl.DataFrame) -> None:
-        """Takes comments, of one set of columns always; thread_id is one of them."""
-        split, position = place(comments["thread_id"], self._config)
-        self._held.append(comments.with_columns(pl.Series("split_index", split), pl.Series("thread_position", position)))
+        """Takes comments, of one set of columns always; ``place``, whose lower bits are the thread's position, is one of them."""
+        self._held.append(comments)
         self._rows += comments.height
         if self._rows >= self._held_rows:
             self._spill()
 
     def partitions(self) -> Iterator[pl.DataFrame]:
-        """All comments, with split_index and thread_position, each frame sorted, frames in the order of positions."""
+        """All comments, in no order within a frame; the positions of one frame lie before those of the next."""
         if not self._spilled:
-            yield sort_comments(self._taken())
+            yield self._taken()
             return
         self._spill()
         for writer in self._writers.values():
             writer.close()
         for number in sorted(self._writers):
             with pa.OSFile(self._path(number)) as file:
-                yield sort_comments(pl.DataFrame(ipc.open_stream(file).read_all()))
+                yield pl.DataFrame(ipc.open_stream(file).read_all())
             os.remove(self._path(number))
 
     def _taken(self) -> pl.DataFrame:
-        comments = pl.concat(self._held, rechunk=True)
+        """What is held as one frame, a column at a time, so that no more than one is there twice."""
+        held = [frame.get_columns() for frame in self._held]
         self._held, self._rows = [], 0
-        return comments
+        columns = []
+        while held[0]:
+            columns.append(pl.concat([block.pop() for block in held], rechunk=True))
+        return pl.DataFrame(columns[::-1])
 
     def _spill(self) -> None:
         if not self._held:
             return
         self._spilled = self._spilled or tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=self._folder)
         shift = POSITION_BITS - (_PARTITIONS.bit_length() - 1)
-        placed = self._taken().with_columns((pl.col("thread_position") // (1 << shift)).alias("partition"))
-        for (number,), rows in placed.partition_by("partition", as_dict=True, include_key=False).items():
-            table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-            self._writer(int(number), table.schema).write_table(table)
+        comments = self._taken()
+        numbers = (comments["place"].to_numpy() & ((1 << POSITION_BITS) - 1)) >> shift
+        ordered = comments[np.argsort(numbers, kind="stable")]
+        edges = np.searchsorted(np.sort(numbers), np.arange(_PARTITIONS + 1))
+        table = ordered.to_arrow(compat_level=pl.CompatLevel.oldest())
+        for number, (start, end) in enumerate(pairwise(edges.tolist())):
+            if end > start:
+                self._writer(number, table.schema).write_table(table.slice(start, end - start))
 
     def _writer(self, number: int, schema: pa.Schema) -> ipc.RecordBatchStreamWriter:
         if number not in self._writers:
