@@ -1,4 +1,5 @@
 import os
+import pickle
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.corpora.reddit.dump import Block, read_blocks
+from threadmill.corpora.reddit.dump import Block, DamagedSourceError, read_blocks
 from threadmill.corpora.reddit.sources import check_source
 from threadmill.errors import InputError
 
@@ -149,6 +150,15 @@ def test_a_file_cut_anywhere_is_an_error_unless_it_ends_with_a_frame(tmp_path: P
             continue
         with pytest.raises(InputError, match=r"RC_2006-01\.zst.*truncated.*download"):
             lines_of(path, content[:length])
+
+
+def test_the_fault_of_a_source_comes_whole_out_of_a_worker_process(tmp_path: Path) -> None:
+    path = tmp_path / "RC_2006-01.zst"
+    path.write_bytes(frame(b"one\n")[:-1])
+    with pytest.raises(DamagedSourceError) as caught:
+        lines_of(path, path.read_bytes())
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copy), copy.fault) == (str(caught.value), caught.value.fault)
 
 
 def test_a_spoilt_byte_is_never_read_as_other_text(tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
+import bz2
+import gzip
 import json
-from collections.abc import Sequence
+import lzma
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +13,13 @@ import zstandard
 
 from threadmill.corpora.reddit.config import IngestConfig
 from threadmill.corpora.reddit.ingest import IngestStage
+from threadmill.corpora.reddit.reading import parsed_blocks
 from threadmill.datasets.dataset import Dataset, verify
 from threadmill.datasets.manifest import Manifest
+from threadmill.engine.local import run_task
 from threadmill.engine.run import run_stage
 from threadmill.errors import ConfigError, InputError
+from threadmill.takedown.ledger import author_hash
 
 REAL = Path(__file__).parents[3] / ".." / "shared" / "data" / "reddit"
 
@@ -39,8 +46,8 @@ def rows_of(folder: Path) -> pl.DataFrame:
 
 def test_each_line_is_kept_or_lies_in_the_dead_letters_with_its_place(tmp_path: Path) -> None:
     first = dump(tmp_path / "RC_2006-01.zst", [comment("a"), b"no JSON", comment("b"), b"", comment("c", id=None)])
-    second = dump(tmp_path / "RC_2006-02.ndjson", [b"\xff", comment("d")])
-    manifest = ingest(tmp_path / "comments", first, second)
+    second = dump(tmp_path / "RC_2006-02.ndjson", [b"\xff", comment("d", created_utc=1_138_752_000)])
+    manifest = ingest(tmp_path / "comments", first, second, max_bad_fraction=0.7)
     assert manifest.counters.to_json() == {
         "read": 7,
         "kept": 3,
@@ -97,7 +104,7 @@ def test_sources_of_the_same_name_do_not_collide(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         dump(tmp_path / folder / "RC_2006-01.zst", [comment(identity)])
     sources = [str(tmp_path / folder / "RC_2006-01.zst") for folder in ("one", "two")]
-    ingest(tmp_path / "comments", *sources)
+    ingest(tmp_path / "comments", *sources, merge_dumps=True)
     assert rows_of(tmp_path / "comments")["id"].to_list() == ["a", "b"]
 
 
@@ -108,6 +115,8 @@ def test_statistics_say_what_later_stages_ask(tmp_path: Path) -> None:
         "months": {"2005-12": 1, "2006-01": 2},
         "removals": {"author": 1, "moderator": 1},
         "body_bytes": 2 + 9 + 9,
+        "lines": 3,
+        "bad_lines": {"reasons": {}, "first": []},
     }
 
 
@@ -168,15 +177,169 @@ def test_shards_of_no_rows_are_refused() -> None:
 
 
 def test_the_rows_do_not_depend_on_how_a_dump_is_compressed(tmp_path: Path) -> None:
-    lines = [comment(f"c{number}", body="€" * number) for number in range(50)] + [b"bad"]
+    lines = [comment(f"c{number}", body="€" * number) for number in range(200)] + [b"bad"]
     content = Path(dump(tmp_path / "plain.ndjson", lines)).read_bytes()
-    framed = b"".join(zstandard.compress(content[start : start + 100]) for start in range(0, len(content), 100))
-    for name, data in {"plain": content, "framed": framed}.items():
+    cut = [content[start : start + 1000] for start in range(0, len(content), 1000)]
+    ways = {"zstd": zstandard.compress, "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "plain": bytes}
+    for name, compress in ways.items():
+        data = b"".join(map(compress, cut))
         (tmp_path / name).mkdir()
         (tmp_path / name / "RC_2006-01").write_bytes(data)
         ingest(tmp_path / name / "comments", str(tmp_path / name / "RC_2006-01"))
-    shards = [Dataset.open(str(tmp_path / name / "comments")).manifest.shards for name in ("plain", "framed")]
-    assert shards[0] == shards[1]
+    shards = [Dataset.open(str(tmp_path / name / "comments")).manifest.shards for name in ways]
+    assert all(entries == shards[0] for entries in shards)
+
+
+def numbered(count: int) -> list[dict[str, Any] | bytes]:
+    return [comment(f"c{number}", body=f"text {number}") for number in range(count)]
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".receipts") if folder.exists() else []
+
+
+def test_bad_lines_of_all_sources_together_are_held_against_the_bound(tmp_path: Path) -> None:
+    first = dump(tmp_path / "a.ndjson", [*numbered(50), b"bad", comment("x", id=None)])
+    second = dump(tmp_path / "b.ndjson", [b"worse", *numbered(147)])
+    with pytest.raises(InputError) as caught:
+        ingest(tmp_path / "comments", first, second, max_bad_fraction=0.0149)
+    assert str(caught.value) == (
+        "3 of 200 lines (1.50%) hold no usable comment, more than the bound of 1.49% (malformed JSON: 2, no id: 1); "
+        "the first are a.ndjson line 51 (malformed JSON), a.ndjson line 52 (no id), b.ndjson line 1 (malformed JSON); "
+        "download the source again, or raise --max-bad-fraction to go on without these lines"
+    )
+    assert not (tmp_path / "comments" / "manifest.json").exists()
+    manifest = ingest(tmp_path / "comments", first, second, max_bad_fraction=0.015)
+    assert manifest.statistics["bad_lines"]["reasons"] == {"malformed JSON": 2, "no id": 1}
+
+
+def test_one_bad_line_in_a_hundred_is_borne_unless_told_otherwise(tmp_path: Path) -> None:
+    source = dump(tmp_path / "a.ndjson", [*numbered(99), b"bad"])
+    assert ingest(tmp_path / "comments", source).counters.dropped == {"malformed JSON": 1}
+    with pytest.raises(InputError, match=r"more than the bound of 0\.00%"):
+        ingest(tmp_path / "strict", source, max_bad_fraction=0.0)
+
+
+@pytest.mark.parametrize("compress", [zstandard.compress, gzip.compress, bz2.compress, lzma.compress])
+def test_what_is_whole_of_a_cut_source_is_kept_when_asked(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    lines = b"".join(json.dumps(line).encode() + b"\n" for line in numbered(30) if isinstance(line, dict))
+    half = lines[: len(lines) // 2]
+    source = tmp_path / "RC_2006-01.zst"
+    source.write_bytes(compress(half) + compress(lines[len(half) :])[:-9])
+    with pytest.raises(InputError, match=r"RC_2006-01\.zst: truncated: .*the last whole line is \d+; .*--keep-partial"):
+        ingest(tmp_path / "comments", str(source))
+    assert left_in(tmp_path / "comments") == []
+    manifest = ingest(tmp_path / "comments", str(source), keep_partial=True)
+    assert manifest.partial
+    assert manifest.counters.kept == manifest.counters.read >= half.count(b"\n")
+    rows = rows_of(tmp_path / "comments")
+    assert rows["body"].to_list() == [f"text {number}" for number in range(rows.height)]
+    assert verify(str(tmp_path / "comments")) == []
+
+
+def test_a_whole_source_is_not_partial_and_a_partial_one_marks_all(tmp_path: Path) -> None:
+    whole = dump(tmp_path / "RC_2006-01.zst", numbered(10))
+    assert not ingest(tmp_path / "whole", whole, keep_partial=True).partial
+    cut = tmp_path / "RC_2006-01_part1.gz"
+    cut.write_bytes(gzip.compress(json.dumps(comment("z")).encode() + b"\n{")[:-1])
+    manifest = ingest(tmp_path / "both", whole, str(cut), keep_partial=True)
+    assert manifest.partial
+    assert manifest.counters.kept == 11
+
+
+def test_a_source_of_which_no_line_is_whole_cannot_be_kept(tmp_path: Path) -> None:
+    source = tmp_path / "RC_2006-01.zst"
+    source.write_bytes(zstandard.compress(json.dumps(comment("a")).encode())[:-1])
+    with pytest.raises(
+        InputError, match=r"truncated: .*the last whole line is 0, so nothing of it can be kept; download it again"
+    ):
+        ingest(tmp_path / "comments", str(source), keep_partial=True)
+    assert left_in(tmp_path / "comments") == []
+
+
+def test_two_dumps_of_a_month_are_refused_unless_one_is_a_rescan(tmp_path: Path) -> None:
+    (tmp_path / "rescan").mkdir()
+    first = dump(tmp_path / "RC_2006-01.zst", [comment("a", body="[deleted]")])
+    second = dump(tmp_path / "rescan" / "RC_2006-01.ndjson", [comment("a")])
+    with pytest.raises(InputError) as caught:
+        ingest(tmp_path / "comments", first, second)
+    assert str(caught.value).startswith(f"{first} and {second} are two dumps of the same month; ")
+    assert "--merge-dumps" in str(caught.value)
+    assert ingest(tmp_path / "comments", first, second, merge_dumps=True).counters.kept == 2
+
+
+def test_parts_of_a_month_and_its_submissions_are_no_second_dump(tmp_path: Path) -> None:
+    names = ["RC_2006-01_part0.ndjson", "RC_2006-01_part1.ndjson", "RS_2006-01.ndjson", "RC_2005-12.ndjson"]
+    sources = [
+        dump(tmp_path / name, [comment(f"c{number}", created_utc=1_134_000_000 if "12" in name else 1_136_073_600)])
+        for number, name in enumerate(names)
+    ]
+    assert ingest(tmp_path / "comments", *sources).counters.kept == 4
+
+
+def test_comments_of_another_month_than_the_name_tells_are_bad_lines(tmp_path: Path) -> None:
+    lines = [*numbered(99), comment("x", created_utc=1_134_000_000)]
+    source = dump(tmp_path / "RC_2006-01.ndjson", lines)
+    manifest = ingest(tmp_path / "comments", source)
+    assert manifest.counters.dropped == {"wrong month": 1}
+    with pytest.raises(InputError, match=r"holds no comment of 2009-07, but of 2005-12 to 2006-01; name the month's dump"):
+        ingest(tmp_path / "other", source, source_month="2009-07")
+    nameless = dump(tmp_path / "comments.ndjson", lines)
+    assert ingest(tmp_path / "nameless", nameless).counters.dropped == {}
+
+
+def test_a_month_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="YYYY-MM"):
+        IngestConfig(source_month="July")
+
+
+def test_what_the_ledger_names_is_left_out_and_counted(tmp_path: Path) -> None:
+    source = dump(tmp_path / "a.ndjson", [comment("a"), comment("b", author="Bob"), comment("c"), b"bad"])
+    ledger = tmp_path / "ledger.csv"
+    ledger.write_text(f"kind,value\nid,t1_a\nauthor,{author_hash('bob')}\n")
+    stage = IngestStage((source,), IngestConfig(max_bad_fraction=1.0), str(ledger))
+    manifest = run_stage(stage, str(tmp_path / "comments"), workers=1)
+    assert manifest.counters.to_json() == {
+        "read": 4,
+        "kept": 1,
+        "dropped": {"malformed JSON": 1, "taken_down": 2},
+        "written": 1,
+    }
+    assert rows_of(tmp_path / "comments")["id"].to_list() == ["c"]
+    assert [entry.name for entry in manifest.inputs] == ["a.ndjson", "takedown"]
+    ledger.write_text("kind,value\nid,t1_a\n")
+    assert run_stage(stage, str(tmp_path / "comments"), workers=1).counters.kept == 2  # another ledger, another dataset
+
+
+def test_a_source_that_changed_after_it_was_planned_is_refused(tmp_path: Path) -> None:
+    source = dump(tmp_path / "RC_2006-01.zst", numbered(10))
+    stage = IngestStage((source,))
+    (task,) = stage.plan().tasks
+    dump(tmp_path / "RC_2006-01.zst", numbered(11))
+    (tmp_path / "comments").mkdir()
+    with pytest.raises(InputError, match=r"RC_2006-01\.zst changed while it was read; let its download or copy end"):
+        run_task(stage, task, str(tmp_path / "comments"))
+    assert left_in(tmp_path / "comments") == []
+
+
+@pytest.mark.parametrize("way", ["appended", "replaced", "removed", "cut"])
+def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "RC_2006-01.gz"
+    content = b"".join(json.dumps(line).encode() + b"\n" for line in numbered(100_000) if isinstance(line, dict))
+    path.write_bytes(gzip.compress(content, 1))  # over two blocks long
+    pieces = parsed_blocks(str(path), 0, IngestConfig(keep_partial=True), lambda parsed: parsed)
+    assert next(pieces).lines > 0
+    if way == "appended":
+        path.write_bytes(path.read_bytes() + gzip.compress(content))
+    elif way == "replaced":
+        (tmp_path / "new").write_bytes(path.read_bytes())
+        os.replace(tmp_path / "new", path)
+    elif way == "removed":
+        path.unlink()
+    else:
+        os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(InputError, match=r"RC_2006-01\.gz changed while it was read"):
+        list(pieces)
 
 
 @pytest.mark.parametrize(
