@@ -76,7 +76,10 @@ class DeduplicateStage(StreamStage):
     def _signatures(self) -> list[Dataset]:
         """The month's own, then the others, each once."""
         datasets = [Dataset.open(uri, "signatures") for uri in (self.signatures, *self.earlier)]
-        return list({dataset.manifest.digest: dataset for dataset in reversed(datasets)}.values())[::-1]
+        unique: dict[str, Dataset] = {}
+        for dataset in datasets:
+            unique.setdefault(dataset.manifest.digest, dataset)
+        return list(unique.values())
 
     def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
         """Asks the warehouse which examples go, then has the workers write each shard without its own."""
