@@ -87,12 +87,8 @@ def test_no_example_answers_or_is_a_tombstone() -> None:
 
 def test_the_reference_knows_two_tombstones() -> None:
     answers = {tombstone: made(chain("the first turn", tombstone), POLYAI)[1].kept for tombstone in TOMBSTONES}
-    assert answers == {
-        "[deleted]": 0,
-        "[removed]": 0,
-        "[ Removed by Reddit ]": 1,
-        "[ Removed by reddit in response to a copyright notice. ]": 1,
-    }
+    assert answers == {tombstone: int(tombstone not in ("[deleted]", "[removed]")) for tombstone in TOMBSTONES}
+    assert len(answers) >= 4
 
 
 def test_orphans_are_told_from_top_level_comments() -> None:

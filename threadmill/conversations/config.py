@@ -1,7 +1,7 @@
 """Settings of the threads and conversations stages, and the presets that bring them together."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from threadmill.config import check_settings, setting
@@ -12,6 +12,12 @@ from threadmill.months import check_month
 
 SPLITS = ("train", "validation", "test")
 FORMATS = ("tfrecord", "jsonl", "parquet", "parlai")
+
+FAILED_TURNS = {
+    "cut": "the older turns end before it; its length does no harm, for older turns are trimmed",
+    "drop": "no example holds it, so those that would are dropped",
+    "subtree": "no comment below it, however far, is a response",
+}
 
 
 @dataclass(frozen=True)
@@ -111,8 +117,50 @@ class Preset:
     conversations: ConversationsConfig = field(default_factory=ConversationsConfig)
 
 
+_DEFAULT = ConversationsConfig(drop_bots=True, drop_echoes=True, personal_data="mask")
+
+# Roller et al. 2020, "Recipes for building an open-domain chatbot" (arXiv:2004.13637), section 5.1. Its 128 subwords are counted
+# as tokens of rules.words, of which a text has no more than subwords; "over 2048 characters" and "without a space" are one rule
+# there, and max_length adds that no longer comment passes: with spaces it is over 128 subwords anyway.
+_BLENDER = ConversationsConfig(
+    parent_depth=7,
+    max_length=2048,
+    min_length=5,
+    max_unspaced_length=2048,
+    max_tokens=128,
+    max_depth=7,
+    failed_turn="subtree",
+    drop_bots=True,
+    skip_subreddits="@non-english",
+    drop_urls=True,
+    drop_non_ascii_start=True,
+)
+
+# Zhang et al. 2020, "DialoGPT" (arXiv:1911.00536), section 3, and its reddit_extractor. There, some rules look at the response
+# alone (score, long words, repeats, blocklist), and a turn of over 30 words ends the chain before it; here, a turn that
+# breaks any rule drops the examples that would hold it. The blocklist is the user's to give.
+_DIALOGPT = ConversationsConfig(
+    parent_depth=4,
+    max_length=1000,
+    min_length=1,
+    min_words=2,
+    max_words=30,
+    max_word_length=30,
+    max_dialogue_words=200,
+    failed_turn="drop",
+    min_score=1,
+    drop_quotes="any",
+    drop_urls=True,
+    drop_brackets=True,
+    drop_shouting=True,
+    drop_repeats=True,
+)
+
 PRESETS = {
-    "default": Preset("the reference pipeline's method with its faults mended"),
+    "default": Preset(
+        "the reference pipeline's method with its faults mended, without bots and echoes, e-mail addresses and phone numbers masked",
+        conversations=_DEFAULT,
+    ),
     "polyai": Preset(
         "the same examples and the same split as PolyAI's conversational-datasets",
         ThreadsConfig(validation_split=0.0, test_split=0.1, split_rule="polyai", prefer_original=False),
@@ -120,6 +168,9 @@ PRESETS = {
             cut_at_tombstones=False, parent_kinds=False, all_tombstones=False, unescape_html=False, hard_cut=False
         ),
     ),
+    "blender": Preset("the filters of BlenderBot (Roller et al. 2020)", conversations=_BLENDER),
+    "dialogpt": Preset("the filters of DialoGPT (Zhang et al. 2020)", conversations=_DIALOGPT),
+    "title": Preset("as default, with the submission's title as the first turn", conversations=replace(_DEFAULT, titles=True)),
 }
 
 

@@ -4,8 +4,15 @@ import polars as pl
 
 from threadmill.conversations.config import ConversationsConfig
 
+_REFERENCE = ("[deleted]", "[removed]")  # those that the reference pipeline knows
+_REMOVED_TITLES = ("[deleted by user]", "[removed by moderator]", *_REFERENCE, "[ Removed by Reddit ]")
+
 
 def tombstone(config: ConversationsConfig) -> pl.Expr:
-    """The body was removed: by anyone, or, as in the reference pipeline, by the author or a moderator only."""
+    """A mark stands for the text that was removed; of all such marks, or the two that the reference pipeline knows."""
     removal = pl.col("removal")
-    return removal.is_not_null() if config.all_tombstones else removal.is_in(["author", "moderator"])
+    if not config.all_tombstones:
+        return pl.col("body").is_in(_REFERENCE)
+    if not config.titles:
+        return removal.is_not_null()
+    return removal.is_not_null() | ((pl.col("parent_kind") == "none") & pl.col("body").is_in(_REMOVED_TITLES))

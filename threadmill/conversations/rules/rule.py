@@ -16,7 +16,9 @@ class Rule:
         name: counters are response_NAME, context_NAME and so on.
         broken: for a config, an expression over the columns of a comment that is true where it breaks the rule (null is
             no breach), or None where the config does not ask for the rule.
+        costly: ask only of comments that break no other rule, their length apart.
     """
 
     name: str
     broken: Callable[[ConversationsConfig], pl.Expr | None]
+    costly: bool = False
