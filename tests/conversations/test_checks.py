@@ -1,11 +1,13 @@
 import hashlib
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from tests.reports import made
 from threadmill.conversations.checks import check_conversations
 from threadmill.conversations.limits import ConversationLimits
 from threadmill.datasets.counters import Counters
@@ -49,7 +51,7 @@ def conversations_dataset(
         1,
         {"cut_at_tombstones": cut_at_tombstones},
         (Dataset.open(str(folder / "threads")).as_input(),),
-        tuple(Field(name, "bytes") for name in ("context", "context/0", "response", "thread_id")),
+        tuple(Field(name, "bytes") for name in ("context", "context/0", "response", "subreddit", "thread_id")),
         tuple(entries),
         Counters(read, kept, kept, {"top_level": read - kept}),
     )
@@ -176,3 +178,137 @@ def test_fractions_of_a_dataset_made_in_one_pass_stand_in_its_own_settings(tmp_p
     )
     write_manifest(uri, made)
     assert failures(check_conversations(uri, ConversationLimits())) == ["test of all threads"]
+
+
+def many(examples: int, **changed: Callable[[int], str]) -> list[dict[str, str]]:
+    """Examples of ten subreddits with responses of 1 to 40 characters."""
+    fields: dict[str, Callable[[int], str]] = {
+        "subreddit": lambda number: f"sub{number % 10}",
+        "response": lambda number: "r" * (number % 40 + 1),
+        **changed,
+    }
+    return [example(f"t{number}", **{name: value(number) for name, value in fields.items()}) for number in range(examples)]
+
+
+def drift(folder: Path, now: list[dict[str, str]], read: int = 10_000, limits: ConversationLimits | None = None) -> list[Check]:
+    for name in ("before", "now"):
+        (folder / name).mkdir()
+    previous = conversations_dataset(folder / "before", {"train": many(2000)})
+    uri = conversations_dataset(folder / "now", {"train": now}, read=read)
+    alone = check_conversations(uri, ConversationLimits())
+    checks = check_conversations(uri, limits or ConversationLimits(), previous=previous)
+    assert [check.measure for check in checks[: len(alone)]] == [check.measure for check in alone]
+    return checks[len(alone) :]
+
+
+def test_a_month_like_the_one_before_shows_no_drift(tmp_path: Path) -> None:
+    checks = drift(tmp_path, many(2100), read=10_600)
+    assert {check.verdict for check in checks} == {Verdict.PASS}
+    assert [check.measure for check in checks] == [
+        "examples a comment, change",
+        *(
+            f"{name}, {number}, change"
+            for name in ("context characters", "response characters", "turns")
+            for number in ("mean", "median", "95th percentile")
+        ),
+        "subreddits, distance from the earlier",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "read", "failing"),
+    [
+        ({}, 30_000, ["examples a comment, change"]),
+        (
+            {"response": lambda number: "r" * (number % 40 + 21)},
+            10_000,
+            [f"response characters, {number}, change" for number in ("mean", "median", "95th percentile")],
+        ),
+        ({"context": lambda number: "c" * 400 if number % 10 == 0 else "how are you?"}, 10_000, None),
+        ({"subreddit": lambda number: f"sub{number % 4 + 8}"}, 10_000, ["subreddits, distance from the earlier"]),
+    ],
+    ids=["fewer examples a comment", "longer responses", "some very long contexts", "other subreddits"],
+)
+def test_each_drift_fails_its_own_check(
+    tmp_path: Path, changed: dict[str, Callable[[int], str]], read: int, failing: list[str] | None
+) -> None:
+    expected = failing or [f"context characters, {number}, change" for number in ("mean", "95th percentile")]
+    assert failures(drift(tmp_path, many(2000, **changed), read)) == expected
+
+
+def test_drift_is_not_judged_between_few_examples(tmp_path: Path) -> None:
+    checks = drift(tmp_path, [example(f"t{number}", response="r" * 500, subreddit="new") for number in range(900)], read=1000)
+    assert {check.verdict for check in checks} == {Verdict.NOT_JUDGED}
+    assert by_measure(checks)["subreddits, distance from the earlier"].value == "1 (total variation)"
+
+
+def test_chance_among_many_small_subreddits_is_no_drift(tmp_path: Path) -> None:
+    draw = random.Random(3)
+    limits = ConversationLimits(max_subreddit_distance=0.05)
+    halves = [{"train": many(1500, subreddit=lambda _: f"rare{draw.randrange(3000)}")} for _ in range(2)]
+    uris = []
+    for name, half in zip(("one", "two"), halves, strict=True):
+        (tmp_path / name).mkdir()
+        uris.append(conversations_dataset(tmp_path / name, half))
+    found = by_measure(check_conversations(uris[0], limits, previous=uris[1]))["subreddits, distance from the earlier"]
+    assert found.verdict is Verdict.PASS
+    assert float(found.value.split()[0]) > 0.3
+
+
+def near_duplicates_across_splits(folder: Path, **changed: Any) -> str:
+    """A conversations dataset whose test split has, but for a word, an example of train."""
+    text = "the boat that I built in the shed behind our house went down in the harbour on its first day out"
+    responses = {"train": "what a pity, was it insured, or is the money gone for good?"}
+    responses["test"] = "what a pity, was it insured, or is the money gone for ever?"
+    shards = {
+        split: [[made.example(number, context=text, response=response, created_utc="1136073600")]]
+        for number, (split, response) in enumerate(responses.items())
+    }
+    return made.write_conversations(folder, shards, counters=Counters(10, 2, 2, {"top_level": 8}), **changed)
+
+
+def test_near_duplicates_across_splits_fail_where_they_are_looked_for(tmp_path: Path) -> None:
+    uri = near_duplicates_across_splits(tmp_path / "c")
+    found = {limit: by_measure(check_conversations(uri, ConversationLimits(max_near_duplicates=limit))) for limit in (-1, 0, 1)}
+    name = "near-duplicates across splits"
+    assert name not in found[-1]
+    assert (found[0][name].value, found[0][name].verdict) == ("1", Verdict.FAIL)
+    assert found[1][name].verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(("deduplication", "judged"), [("near", True), ("exact", False), ("none", False)])
+def test_a_dataset_without_near_duplicates_must_have_none(tmp_path: Path, deduplication: str, judged: bool) -> None:
+    uri = near_duplicates_across_splits(tmp_path / "c", stage="deduplicate", config={"deduplication": deduplication})
+    assert ("near-duplicates across splits" in failures(check_conversations(uri, ConversationLimits()))) == judged
+
+
+def test_what_was_deduplicated_is_judged_as_what_it_was_made_from(tmp_path: Path) -> None:
+    source = conversations_dataset(tmp_path, fair_splits(100), read=1000, cut_at_tombstones=False)
+    train = [made.example(number, response="[deleted]") for number in range(100)]
+    uri = made.write_conversations(
+        tmp_path / "kept",
+        {"train": [train]},
+        stage="deduplicate",
+        counters=Counters(200, 100, 100, {"exact_duplicate": 100}),
+        config={"deduplication": "exact"},
+        made_from=[Path(source)],
+    )
+    found = by_measure(check_conversations(uri, ConversationLimits()))
+    assert found["examples a comment"].value == "0.1 (1,000 comments)"
+    assert found["tombstones among the turns"].verdict is Verdict.NOT_JUDGED
+    assert found["train of all threads"].limit == "0.58 to 1"
+    (tmp_path / "conversations" / "manifest.json").unlink()
+    gone = by_measure(check_conversations(uri, ConversationLimits()))
+    assert gone["examples a comment"].value == "nan (what it was made from is gone)"
+    assert failures(list(gone.values())) == []
+
+
+def test_the_yield_of_one_pass_is_that_of_the_comments_it_could_answer(tmp_path: Path) -> None:
+    dropped = {"malformed JSON": 3, "submission": 20, "taken_down": 4, "duplicate": 6, "context_only": 50, "top_level": 15}
+    uri = made.write_conversations(
+        tmp_path / "c",
+        {"train": [[made.example(1), made.example(2)]]},
+        counters=Counters(100, 2, 2, dropped),
+        dead_letters={"dead_letters-RC-00000-of-00001.jsonl": (b"{}\n{}\n{}\n", 3)},
+    )
+    assert by_measure(check_conversations(uri, ConversationLimits()))["examples a comment"].value == "0.1176 (17 comments)"

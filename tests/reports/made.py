@@ -19,9 +19,13 @@ FEATURES = (
     "context/0",
     "context/1",
     "context_author",
+    "context_authors",
+    "context_ids",
+    "created_utc",
     "example_id",
     "response",
     "response_author",
+    "root_kind",
     "subreddit",
     "thread_id",
 )
@@ -87,8 +91,9 @@ def write_conversations(
             name = str(ShardName(split, index, len(parts), format))
             files[name] = (shard_content(rows, format), len(rows))
     kept = sum(records for _, records in files.values())
-    counters = Counters(kept + 50, kept, kept, {"top_level": 40, "response_too_short": 10})
-    return write_dataset(folder, "conversations", files, counters, schema=FEATURES, **changed)
+    counters = changed.pop("counters", Counters(kept + 50, kept, kept, {"top_level": 40, "response_too_short": 10}))
+    stage = changed.pop("stage", "conversations")
+    return write_dataset(folder, stage, files, counters, schema=FEATURES, **changed)
 
 
 def shard_content(rows: Sequence[Row], format: str) -> bytes:

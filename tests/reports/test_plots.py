@@ -4,11 +4,11 @@ import warnings
 import matplotlib as mpl
 import pytest
 
+from threadmill.conversations.statistics import ConversationStatistics, Distribution
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.manifest import Manifest
 from threadmill.reports import plots
 from threadmill.reports.funnel import funnel
-from threadmill.reports.statistics import ConversationStatistics, Distribution
 from threadmill.reports.training import LossCurve
 
 NAMES = [("<b>&bold", 5), ("$x_{1}$", 4), ("日本", 3), ("a_name_that_goes_on_and_on_and_on_for_ever", 1)]

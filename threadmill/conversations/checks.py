@@ -2,18 +2,30 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from threadmill.config import pick_settings
 from threadmill.conversations.config import SPLITS
+from threadmill.conversations.drift import Change, chance_variation, length_changes, total_variation
 from threadmill.conversations.limits import ConversationLimits
 from threadmill.conversations.reading import read_examples
+from threadmill.conversations.statistics import (
+    CONVERSATIONS,
+    STATISTICS_COLUMNS,
+    ConversationStatistics,
+    conversation_statistics,
+    extra_contexts,
+    frame_statistics,
+    merge_statistics,
+)
+from threadmill.conversations.yields import comments_of, first_made, inputs_there, yield_of
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.gate import Check, between
-from threadmill.datasets.manifest import Manifest, find_manifest
+from threadmill.datasets.manifest import Manifest
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -24,40 +36,61 @@ TOMBSTONES = (
     "[ Removed by Reddit ]",
     "[ Removed by reddit in response to a copyright notice. ]",
 )
+_ENOUGH = 1000  # examples of each dataset: between fewer, drift may be chance
 _SIGMAS = 5  # a fair draw of threads lies further off its fraction once in two million datasets
 
 
-def check_conversations(uri: str, limits: ConversationLimits, comments_read: int | None = None) -> list[Check]:
+def check_conversations(
+    uri: str,
+    limits: ConversationLimits,
+    comments_read: int | None = None,
+    *,
+    previous: str = "",
+    memory_limit: str = "1GB",
+) -> list[Check]:
     """Measures the conversations at ``uri``, shard by shard, and judges them by ``limits``.
 
-    Memory: one shard, and 8 bytes a thread.
+    Memory: one shard, and 8 bytes a thread; ``memory_limit`` where near-duplicates are looked for.
 
     Args:
         comments_read: the comments that the yield is a fraction of; by default those that the dataset was made from,
             without those that were only context.
+        previous: URI of an earlier conversations dataset, such as the month before's, to measure drift against; "" for none.
+        memory_limit: what the warehouse may hold before it spills.
 
     Raises:
-        InputError: no dataset there.
+        InputError: no dataset there, or not one of conversations.
         IntegrityError: a damaged shard.
     """
-    dataset = Dataset.open(uri)
+    dataset = Dataset.open(uri, *CONVERSATIONS)
+    earlier = Dataset.open(previous, *CONVERSATIONS) if previous else None
     found = _measure(dataset)
-    return [
+    comments = comments_read if comments_read is not None else comments_of(dataset.manifest)
+    checks = [
         between("examples", found.examples, least=limits.min_examples),
-        _yield_check(dataset.manifest, found, limits, comments_read),
+        _yield_check(found, limits, comments),
         _shared_threads_check(dataset, found, limits),
+        *_near_duplicates_check(dataset, limits, memory_limit),
         _tombstones_check(dataset.manifest, found, limits),
         *_split_checks(dataset.manifest, found, limits),
     ]
+    if earlier:
+        checks += [*_yield_drift(found, comments, earlier, limits), *_drift(found, earlier, limits)]
+    return checks
 
 
 @dataclass
 class _Measures:
-    """Of all shards: examples, turns that are tombstones, and the hashes of each split's threads, sorted."""
+    """Of all shards: what the examples are like, turns that are tombstones, and each split's threads as sorted hashes."""
 
-    examples: int = 0
-    tombstones: int = 0
-    threads: dict[str, Hashes] = field(default_factory=dict)
+    statistics: ConversationStatistics
+    tombstones: int
+    threads: dict[str, Hashes]
+
+    @property
+    def examples(self) -> int:
+        """Examples over all splits."""
+        return self.statistics.examples
 
     @property
     def thread_total(self) -> int:
@@ -66,18 +99,19 @@ class _Measures:
 
 
 def _measure(dataset: Dataset) -> _Measures:
-    measures = _Measures()
-    names = {entry.name for entry in dataset.manifest.schema}
-    texts = sorted(name for name in names if name in ("context", "response") or name.startswith("context/"))
+    extras = extra_contexts(dataset.manifest.schema)
+    texts = ["context", "response", *extras]
+    statistics = merge_statistics([])
+    tombstones, threads = 0, {}
     for split in dataset.splits():
         parts = []
         for shard in dataset.shards(split):
-            frame = read_examples(dataset.path(shard), ["thread_id", *texts])
-            measures.examples += frame.height
-            measures.tombstones += _count_equal(frame, texts, TOMBSTONES)
+            frame = read_examples(dataset.path(shard), ["thread_id", *STATISTICS_COLUMNS, *extras])
+            statistics = merge_statistics([statistics, frame_statistics(frame, extras)])
+            tombstones += _count_equal(frame, texts, TOMBSTONES)
             parts.append(np.unique(frame["thread_id"].hash().to_numpy()))
-        measures.threads[split] = np.unique(np.concatenate(parts))
-    return measures
+        threads[split] = np.unique(np.concatenate(parts))
+    return _Measures(statistics, tombstones, threads)
 
 
 def _count_equal(frame: pl.DataFrame, columns: Sequence[str], texts: Sequence[str]) -> int:
@@ -85,11 +119,55 @@ def _count_equal(frame: pl.DataFrame, columns: Sequence[str], texts: Sequence[st
     return int(counts.sum_horizontal().sum())
 
 
-def _yield_check(manifest: Manifest, found: _Measures, limits: ConversationLimits, comments_read: int | None) -> Check:
-    counters = manifest.counters
-    comments = comments_read if comments_read is not None else counters.read - counters.dropped.get("context_only", 0)
+def _yield_check(found: _Measures, limits: ConversationLimits, comments: int | None) -> Check:
+    if comments is None:
+        return between("examples a comment", math.nan, note="what it was made from is gone")
     rate = found.examples / comments if comments else math.nan
     return between("examples a comment", rate, limits.min_yield, limits.max_yield, note=f"{comments:,} comments")
+
+
+def _near_duplicates_check(dataset: Dataset, limits: ConversationLimits, memory_limit: str) -> list[Check]:
+    """None where they are not looked for: it takes longer than all other checks."""
+    from threadmill.deduplication.config import DeduplicationConfig
+
+    made_with = pick_settings(DeduplicationConfig, dataset.manifest.config)
+    config = DeduplicationConfig(**made_with)
+    taken_out = dataset.manifest.stage == "deduplicate" and config.near
+    if limits.max_near_duplicates < 0 and not taken_out:
+        return []
+    from threadmill.deduplication.leakage import cross_split_duplicates
+
+    count = cross_split_duplicates(dataset.uri, replace(config, deduplication="near"), memory_limit)
+    return [between("near-duplicates across splits", count, most=max(0, limits.max_near_duplicates))]
+
+
+def _yield_drift(found: _Measures, comments: int | None, earlier: Dataset, limits: ConversationLimits) -> list[Check]:
+    before = yield_of(earlier.manifest)
+    if not comments or before is None:
+        return []
+    change = Change("examples a comment", before, found.examples / comments)
+    enough = min(found.examples, earlier.manifest.records) >= _ENOUGH
+    return [_change_check(change, limits.max_yield_change if enough else None)]
+
+
+def _drift(found: _Measures, earlier: Dataset, limits: ConversationLimits) -> list[Check]:
+    before, now = conversation_statistics(earlier.uri), found.statistics
+    enough = min(before.examples, now.examples) >= _ENOUGH
+    distance, chance = (measure(before.subreddits, now.subreddits) for measure in (total_variation, chance_variation))
+    return [
+        *(_change_check(change, limits.max_length_change if enough else None) for change in length_changes(before, now)),
+        between(
+            "subreddits, distance from the earlier",
+            distance,
+            most=min(1.0, limits.max_subreddit_distance + chance) if enough else None,
+            note="total variation",
+        ),
+    ]
+
+
+def _change_check(change: Change, most: float | None) -> Check:
+    note = f"{change.now:.4g} after {change.before:.4g}"
+    return between(f"{change.name}, change", abs(change.relative), most=most, note=note)
 
 
 def _shared_threads_check(dataset: Dataset, found: _Measures, limits: ConversationLimits) -> Check:
@@ -115,7 +193,8 @@ def _first(threads: Sequence[str]) -> str:
 
 
 def _tombstones_check(manifest: Manifest, found: _Measures, limits: ConversationLimits) -> Check:
-    judged = manifest.config.get("cut_at_tombstones", True)
+    made = first_made(manifest)
+    judged = made is not None and made.config.get("cut_at_tombstones", True)
     return between("tombstones among the turns", found.tombstones, most=limits.max_tombstones if judged else None)
 
 
@@ -136,13 +215,9 @@ def _split_checks(manifest: Manifest, found: _Measures, limits: ConversationLimi
 
 def _asked_fractions(manifest: Manifest) -> Mapping[str, float]:
     """The fractions that the dataset, or its threads dataset, was made with; empty where that is no longer there."""
-    if own := _fractions(manifest):
-        return own
-    for entry in manifest.inputs:
-        threads = find_manifest(entry.uri) if entry.name and entry.uri else None
-        if threads is not None and threads.digest == entry.digest:
-            return _fractions(threads)
-    return {}
+    made = first_made(manifest)
+    manifests = [made, *inputs_there(made, "threads")] if made else []
+    return next((fractions for one in manifests if (fractions := _fractions(one))), {})
 
 
 def _fractions(manifest: Manifest) -> dict[str, float]:

@@ -3,10 +3,10 @@
 import re
 
 import threadmill
+from threadmill.conversations.statistics import extra_contexts
 from threadmill.reports.contents import ReportContents
 from threadmill.reports.funnel import funnel
 from threadmill.reports.layout import render, subreddit_caption, summary
-from threadmill.reports.statistics import extra_contexts
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 _LARGER = ((10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"))

@@ -7,12 +7,12 @@ from typing import Any
 
 import orjson
 
+from threadmill.conversations.statistics import ConversationStatistics, conversation_statistics
 from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import FileEntry, Manifest
 from threadmill.reports.dialogue import pick_examples
 from threadmill.reports.funnel import FunnelStep, funnel
-from threadmill.reports.statistics import ConversationStatistics, conversation_statistics
 from threadmill.reports.training import LossCurve, read_evaluation, read_losses, unigram_loss
 
 _DEAD_LETTERS_SHOWN = 10

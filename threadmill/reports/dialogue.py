@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from threadmill.conversations.reading import read_examples
+from threadmill.conversations.statistics import extra_contexts
 from threadmill.datasets.dataset import Dataset
-from threadmill.reports.statistics import extra_contexts
 
 Example = Mapping[str, str | None]
 

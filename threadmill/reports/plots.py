@@ -12,8 +12,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from threadmill.conversations.statistics import ConversationStatistics, Distribution
 from threadmill.reports.funnel import FunnelStep, reason_words
-from threadmill.reports.statistics import ConversationStatistics, Distribution
 from threadmill.reports.training import LossCurve
 
 # Stand-ins that matplotlib draws with; the page's CSS variables of these names give the colours, light or dark.

@@ -12,6 +12,8 @@ from threadmill.conversations.reading import read_examples
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field
 
+CONVERSATIONS = ("conversations", "deduplicate")  # the stages whose datasets hold examples
+STATISTICS_COLUMNS = ("context", "response", "subreddit")
 _EXTRA_CONTEXT = re.compile(r"^context/(\d+)$")
 _NO_SUBREDDIT = "(none)"
 
@@ -84,7 +86,7 @@ def conversation_statistics(uri: str, workers: int = 2) -> ConversationStatistic
         InputError: no dataset there.
         IntegrityError: a damaged shard.
     """
-    dataset = Dataset.open(uri)
+    dataset = Dataset.open(uri, *CONVERSATIONS)
     extras = extra_contexts(dataset.manifest.schema)
     paths = [dataset.path(shard) for shard in dataset.shards() if shard.records]
     with ThreadPoolExecutor(max_workers=workers) as pool:  # decoding is native code that lets other threads run
@@ -93,7 +95,11 @@ def conversation_statistics(uri: str, workers: int = 2) -> ConversationStatistic
 
 def shard_statistics(uri: str, extras: Sequence[str]) -> ConversationStatistics:
     """The statistics of one shard; ``extras`` names its features for extra contexts."""
-    frame = read_examples(uri, ["context", "response", "subreddit", *extras])
+    return frame_statistics(read_examples(uri, [*STATISTICS_COLUMNS, *extras]), extras)
+
+
+def frame_statistics(frame: pl.DataFrame, extras: Sequence[str]) -> ConversationStatistics:
+    """The statistics of examples that were read with STATISTICS_COLUMNS and ``extras``."""
     turns = pl.sum_horizontal(pl.lit(2), *(pl.col(name).is_not_null() for name in extras))
     measured = frame.select(
         context=pl.col("context").str.len_chars(),

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reports.made import example, write_conversations
+from threadmill.conversations.statistics import Distribution, conversation_statistics, extra_contexts
 from threadmill.datasets.manifest import Field
 from threadmill.errors import InputError, IntegrityError
-from threadmill.reports.statistics import Distribution, conversation_statistics, extra_contexts
 
 FORMATS = ["jsonl", "tfrecord"]
 
