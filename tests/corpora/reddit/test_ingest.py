@@ -180,7 +180,13 @@ def test_the_rows_do_not_depend_on_how_a_dump_is_compressed(tmp_path: Path) -> N
     lines = [comment(f"c{number}", body="€" * number) for number in range(200)] + [b"bad"]
     content = Path(dump(tmp_path / "plain.ndjson", lines)).read_bytes()
     cut = [content[start : start + 1000] for start in range(0, len(content), 1000)]
-    ways = {"zstd": zstandard.compress, "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "plain": bytes}
+    ways: dict[str, Callable[[bytes], bytes]] = {
+        "zstd": zstandard.compress,
+        "gzip": gzip.compress,
+        "bzip2": bz2.compress,
+        "xz": lzma.compress,
+        "plain": bytes,
+    }
     for name, compress in ways.items():
         data = b"".join(map(compress, cut))
         (tmp_path / name).mkdir()
