@@ -10,9 +10,12 @@ from typing import TypeVar
 from threadmill.corpora.addresses import public_uri
 from threadmill.corpora.reddit.comments import Parsed, empty_comments
 from threadmill.corpora.reddit.config import SourceConfig
-from threadmill.corpora.reddit.dump import Block, DamagedSourceError, read_blocks
+from threadmill.corpora.reddit.csv_exports import csv_pieces
+from threadmill.corpora.reddit.dump import Block, DamagedSourceError, head, open_decompressed, read_blocks
 from threadmill.corpora.reddit.dump_names import month_of
+from threadmill.corpora.reddit.formats import HEAD_BYTES, source_format
 from threadmill.corpora.reddit.json_lines import parse_block
+from threadmill.corpora.reddit.parquet_exports import parquet_pieces
 from threadmill.corpora.reddit.sources import fingerprint, readable, refuse_change
 from threadmill.engine.ordered import map_in_order
 from threadmill.engine.prefetch import prefetch
@@ -57,7 +60,9 @@ def parsed_blocks(
         return _Tally.of(parsed), then(parsed)
 
     try:
-        pieces = prefetch(_READERS["ndjson"](source, index * _ROWS_OF_ONE_SOURCE, totals.month))
+        pieces = prefetch(
+            _READERS[source_format(source, head(source, HEAD_BYTES))](source, index * _ROWS_OF_ONE_SOURCE, totals.month)
+        )
         for tally, result in map_in_order(work, pieces, workers):
             totals.add(tally)
             yield result
@@ -129,4 +134,8 @@ def _parsed_lines(block: Block, first_row: int, month: str) -> Parsed:
     return Parsed(block.lines, *parse_block(block, first_row, month))
 
 
-_READERS: dict[str, Reader] = {"ndjson": _lines}
+def _csv(source: str, first_row: int, month: str) -> Iterator[Piece]:
+    return csv_pieces(source, open_decompressed(source), first_row, month)
+
+
+_READERS: dict[str, Reader] = {"ndjson": _lines, "csv": _csv, "parquet": parquet_pieces}

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threadmill.corpora.reddit.comments import SCHEMA, TOMBSTONES, DeadLetter, parse_block
+from threadmill.corpora.reddit.comments import SCHEMA, TOMBSTONES, DeadLetter
 from threadmill.corpora.reddit.dump import Block
+from threadmill.corpora.reddit.json_lines import parse_block
 
 TIME = 1_134_365_188
 COMMENT = {
