@@ -158,7 +158,7 @@ _DIALOGPT = ConversationsConfig(
 
 PRESETS = {
     "default": Preset(
-        "the reference pipeline's method with its faults mended, without bots and echoes, e-mail addresses and phone numbers masked",
+        "the reference pipeline's method with its faults mended; no bots, no echoes, e-mail addresses and phone numbers masked",
         conversations=_DEFAULT,
     ),
     "polyai": Preset(

@@ -81,8 +81,8 @@ def user_rules(setting: str) -> tuple[UserRule, ...]:
 
 
 def is_path(entry: str) -> bool:
-    """True where an entry of a list of subreddits or authors is a file: neither name holds a slash or a point."""
-    return "/" in entry or "." in entry
+    """True where an entry of a list of names is a file: names hold no point and no slash, but in r/ and u/."""
+    return "/" in _bare(entry) or "." in entry
 
 
 def names_of(setting: str) -> frozenset[str]:

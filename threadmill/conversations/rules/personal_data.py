@@ -13,13 +13,21 @@ _EMAIL = r"(?i)\b[a-z0-9](?:[a-z0-9._%+-]{0,63})@(?:[a-z0-9](?:[a-z0-9-]{0,62})\
 # Rust's expressions do not look around, so what stands before a number is taken and given back; it is no part of a longer number,
 # a word, an address or a price.
 _BEFORE = r"(?P<before>^|[^\w+./=$€£#&-])"
+_EXCHANGE = r"[2-9][0-9]{2}[ .-][0-9]{4}"
 _NORTH_AMERICAN = (
-    r"(?:\+?1[ .-]?)?(?:\([2-9]\d{2}\)[ .-]?|[2-9]\d{2}[.-])[2-9]\d{2}[ .-]\d{4}|\+1[ .-]?[2-9]\d{2} [2-9]\d{2} \d{4}"
+    rf"(?:\+1[ .-]?|1[ .-])?(?:\([2-9][0-9]{{2}}\)[ .-]?|[2-9][0-9]{{2}}[.-]){_EXCHANGE}"
+    rf"|\+1[ .-]?[2-9][0-9]{{2}} {_EXCHANGE}"
 )
-_INTERNATIONAL = r"\+[2-9]\d{0,2}(?:[ .-]?\(0?\d{1,4}\))?(?:[ .-]?\d{2,4}){2,4}"
-_AFTER = r"(?P<after>$|[^\w./%=-]|[./-](?:\D|$))"
+_NATIONAL = (
+    r"(?:[0-9][ .-])?[0-9]{2}(?:[ .-]?[0-9]{2}){3,4}"  # in pairs
+    r"|[0-9]{2,4}[ .-]?[0-9]{3,4}[ .-]?[0-9]{3,4}"  # in three groups
+    r"|[0-9]{2,5}[ .-][0-9]{5,8}"  # in two
+    r"|[0-9]{8,12}"
+)
+_INTERNATIONAL = rf"\+[2-9][0-9]{{0,2}}[ .-]?(?:\(0?[0-9]{{0,4}}\)[ .-]?)?(?:{_NATIONAL})"
+_AFTER = r"(?P<after>$|[^\w./%=-]|[./-](?:[^0-9]|$))"
 _PHONE = f"{_BEFORE}(?:{_NORTH_AMERICAN}|{_INTERNATIONAL}){_AFTER}"
-_MAYBE_PHONE = r"\d{3}[ .-]\d{4}|\+\d"  # quick to look for
+_MAYBE_PHONE = r"[0-9]{3}[ .-][0-9]{4}|\+[0-9]"  # quick to look for
 
 
 def present(config: ConversationsConfig) -> pl.Expr | None:
