@@ -19,9 +19,11 @@ from operators.reddit import (
     CheckCommentsOperator,
     CheckConversationsOperator,
     ConversationsOperator,
+    DeduplicateOperator,
     IngestOperator,
     PlanRedditMonth,
     RedditDumpSensor,
+    SignaturesOperator,
     ThreadsOperator,
     planned,
 )
@@ -51,10 +53,21 @@ with DAG(
 
     with TaskGroup("ingestion", tooltip="The month's dump to one table of comments", prefix_group_id=False):
         wait = RedditDumpSensor(
-            task_id="wait_for_source", source=planned("source"), poke_interval=timedelta(minutes=10), timeout=timedelta(days=14)
+            task_id="wait_for_source",
+            sources=plan.output["sources"],
+            poke_interval=timedelta(minutes=10),
+            timeout=timedelta(days=14),
         )
-        ingest = IngestOperator(task_id="ingest", source=planned("source"), month=planned("month"), uri=planned("comments"))
-        check_comments = CheckCommentsOperator(task_id="check_comments", comments=ingest.output, month=planned("month"))
+        ingest = IngestOperator(
+            task_id="ingest",
+            sources=plan.output["sources"],
+            month=planned("month"),
+            ledger=planned("ledger"),
+            uri=planned("comments"),
+        )
+        check_comments = CheckCommentsOperator(
+            task_id="check_comments", comments=ingest.output, month=planned("month"), previous=planned("previous_comments")
+        )
 
     with TaskGroup("examples", tooltip="Comments to threads, threads to context/response examples", prefix_group_id=False):
         threads = ThreadsOperator(
@@ -62,17 +75,28 @@ with DAG(
             comments=planned("comments"),
             lookback=plan.output["lookback"],
             month=planned("month"),
+            ledger=planned("ledger"),
             uri=planned("threads"),
         )
         conversations = ConversationsOperator(task_id="conversations", threads=threads.output, uri=planned("conversations"))
-        check = CheckConversationsOperator(task_id="check_conversations", conversations=conversations.output)
+        signatures = SignaturesOperator(task_id="signatures", conversations=conversations.output, uri=planned("signatures"))
+        deduplicate = DeduplicateOperator(
+            task_id="deduplicate",
+            conversations=conversations.output,
+            signatures=signatures.output,
+            earlier=plan.output["earlier_signatures"],
+            uri=planned("deduplicated"),
+        )
+        check = CheckConversationsOperator(
+            task_id="check_conversations", conversations=deduplicate.output, previous=planned("previous_conversations")
+        )
 
     with TaskGroup("pretraining", tooltip="Conversations to BERT's records", prefix_group_id=False):
         vocabulary = VocabularyOperator(
-            task_id="vocabulary", conversations=planned("conversations"), month=planned("month"), uri=planned("vocabularies")
+            task_id="vocabulary", conversations=deduplicate.output, month=planned("month"), uri=planned("vocabularies")
         )
         records = RecordsOperator(
-            task_id="records", conversations=planned("conversations"), vocabulary=vocabulary.output, uri=planned("records")
+            task_id="records", conversations=deduplicate.output, vocabulary=vocabulary.output, uri=planned("records")
         )
 
     with TaskGroup("training", tooltip="Records to a trained and measured model", prefix_group_id=False):
@@ -83,10 +107,12 @@ with DAG(
         evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"))
 
     with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):
-        made = {name: planned(name) for name in ("comments", "threads", "conversations", "records", "model", "evaluation")}
+        made = {name: planned(name) for name in ("comments", "threads", "records", "model", "evaluation")}
+        made["conversations"] = deduplicate.output
         report = ReportOperator(task_id="report", datasets={**made, "vocabulary": vocabulary.output}, uri=planned("report"))
         publish = PublishOperator(task_id="publish", datasets={asset.name: made[asset.name] for asset in ASSETS}, assets=ASSETS)
 
     chain(
-        plan, wait, ingest, check_comments, threads, conversations, check, vocabulary, records, train, evaluate, report, publish
+        plan, wait, ingest, check_comments, threads, conversations, signatures, deduplicate, check,
+        vocabulary, records, train, evaluate, report, publish,
     )  # fmt: skip

@@ -7,9 +7,12 @@ from typing import Any
 from airflow.sdk import Param
 
 from threadmill.config import Setting, pick_settings, settings_of
-from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig, find_preset
+from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig, TurnsConfig, find_preset
 from threadmill.conversations.limits import ConversationLimits
+from threadmill.conversations.rules_config import RulesConfig
 from threadmill.corpora.limits import CommentLimits
+from threadmill.corpora.reddit.config import IngestConfig, SourceConfig
+from threadmill.deduplication.config import DeduplicationConfig
 from threadmill.pretraining.config import BertConfig
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
 from threadmill.vocab.config import VocabularyConfig
@@ -23,8 +26,10 @@ _TRAINING_NAMES = {"seed": "training_seed"}
 class Configs:
     """The configs of all stages and checks of a run, checked themselves."""
 
+    ingest: IngestConfig
     threads: ThreadsConfig
     conversations: ConversationsConfig
+    deduplication: DeduplicationConfig
     vocabulary: VocabularyConfig
     records: BertConfig
     training: TrainingConfig
@@ -43,8 +48,10 @@ def picked(params: Mapping[str, Any]) -> Configs:
     preset = find_preset(params["preset"])
     training = {name: params[form] for name, form in _training_names().items()}
     return Configs(
+        ingest=IngestConfig(**pick_settings(SourceConfig, params)),
         threads=replace(preset.threads, **pick_settings(ThreadsConfig, params)),
         conversations=replace(preset.conversations, **pick_settings(ConversationsConfig, params)),
+        deduplication=DeduplicationConfig(**pick_settings(DeduplicationConfig, params)),
         vocabulary=VocabularyConfig(**pick_settings(VocabularyConfig, params)),
         records=BertConfig(**pick_settings(BertConfig, params)),
         training=TrainingConfig(**training),
@@ -59,9 +66,12 @@ def reddit_params() -> dict[str, Param]:
     """The form of reddit_refresh. Defaults are constant, so that parsing again makes no new version of the DAG."""
     return {
         **_source_params(),
-        **_preset_params("Conversations", (*_of(ThreadsConfig, _SPLITS), *_of(ConversationsConfig, _EXAMPLES))),
-        **_params("Checks", _of(CommentLimits, ("max_tombstone_rate",))),
-        **_params("Checks", _of(ConversationLimits, ("min_examples", "min_yield"))),
+        **_params("Source", _of(SourceConfig, _READING)),
+        **_preset_params("Conversations", (*_of(ThreadsConfig, _SPLITS), *settings_of(TurnsConfig))),
+        **_preset_params("Filters", settings_of(RulesConfig)),
+        **_params("Deduplication", settings_of(replace(DeduplicationConfig(), deduplication="exact"))),
+        **_params("Checks of comments", _without_month(CommentLimits)),
+        **_params("Checks of conversations", settings_of(ConversationLimits)),
         **_params("Vocabulary", _of(VocabularyConfig, ("vocab_size", "lowercase", "sample_lines"))),
         "rebuild_vocabulary": Param(
             False, type="boolean", title="rebuild_vocabulary", section="Vocabulary",
@@ -81,7 +91,7 @@ _SPLITS = (
     "num_shards_validation",
     "num_shards_test",
 )
-_EXAMPLES = ("parent_depth", "max_length", "min_length", "format")
+_READING = ("max_bad_fraction", "keep_partial", "merge_dumps")
 _RECORDS = (
     "max_seq_length",
     "max_predictions_per_seq",
@@ -97,6 +107,10 @@ def _of(config: type, names: Sequence[str]) -> list[Setting]:
     return [found[name] for name in names]
 
 
+def _without_month(config: type) -> list[Setting]:
+    return [setting for setting in settings_of(config) if setting.name != "month"]  # the run's own
+
+
 def _training_names() -> dict[str, str]:
     return {setting.name: _TRAINING_NAMES.get(setting.name, setting.name) for setting in settings_of(TrainingConfig)}
 
@@ -110,7 +124,16 @@ def _source_params() -> dict[str, Param]:
         ),
         "source": Param(
             None, type=["null", "string"], title="source", section=section,
-            description="The month's dump, a path or URI, {month} allowed; or 'sample'. Empty: THREADMILL_REDDIT_SOURCE",
+            description="The month's dump: a path, URI or web address, {month} allowed, several with commas between; or 'sample'. "
+            "Empty: THREADMILL_REDDIT_SOURCE",
+        ),
+        "submissions": Param(
+            None, type=["null", "string"], title="submissions", section=section,
+            description="The month's dump of submissions (RS_{month}), whose titles the preset title uses. Empty: none",
+        ),
+        "ledger": Param(
+            None, type=["null", "string"], title="ledger", section=section,
+            description="The takedown ledger: a file of ids and hashed authors that are left out. Empty: THREADMILL_LEDGER",
         ),
         "sample_comments": Param(
             20_000, type="integer", minimum=1, title="sample_comments", section=section,

@@ -1,4 +1,4 @@
-"""Operators of the Reddit road: plan the month, wait for its dump, ingest, threads, conversations and their checks."""
+"""Operators of the Reddit road: plan the month, wait for its dumps, ingest, threads, conversations without duplicates, checks."""
 
 import logging
 import os
@@ -11,8 +11,8 @@ from airflow.sdk import BaseOperator, BaseSensorOperator
 from operators.base import StageOperator, permanent_faults
 from operators.params import picked
 from threadmill.datasets.manifest import MANIFEST_NAME
-from threadmill.datasets.storage import exists, join
-from threadmill.months import add_months, check_month
+from threadmill.datasets.storage import exists, join, list_names
+from threadmill.months import add_months, check_month, is_month
 from threadmill.settings import get_settings
 
 if TYPE_CHECKING:
@@ -30,11 +30,26 @@ def planned(name: str) -> str:
     return "{{ ti.xcom_pull(task_ids='plan', key='" + name + "') }}"
 
 
+_DATASETS = (
+    "comments",
+    "threads",
+    "conversations",
+    "signatures",
+    "deduplicated",
+    "records",
+    "model",
+    "evaluation",
+    "report",
+)
+
+
 class PlanRedditMonth(BaseOperator):
-    """Says which month is refreshed, from which dump, and where each dataset goes; checks every setting first.
+    """Says which month is refreshed, from which dumps, and where each dataset goes; checks every setting first.
 
     Returns:
-        {"month", "source", one URI a dataset, "lookback": URIs of the comments of earlier months that are there}.
+        {"month", "sources", "ledger", one URI a dataset, and of other months, as far as they are there: "lookback", the
+        comments of the months before; "earlier_signatures"; "previous_comments" and "previous_conversations", of the month
+        before, "" where there are none; "earlier_conversations"}.
     """
 
     ui_color = "#fef7e0"
@@ -43,17 +58,37 @@ class PlanRedditMonth(BaseOperator):
         """Resolves the params."""
         params = context["params"]
         with permanent_faults():
+            settings = get_settings()
             month = check_month(params["month"] or _previous_month(context))
-            picked(params)  # a wrong setting is found here, not hours later
-            source = _resolve_source(params, month)
-            root = join(get_settings().root, "reddit")
-            lookback = [join(root, add_months(month, -back), "comments") for back in range(params["lookback_months"], 0, -1)]
-        names = ("comments", "threads", "conversations", "records", "model", "evaluation", "report")
-        plan: dict[str, Any] = {"month": month, "source": source, **{name: join(root, month, name) for name in names}}
+            configs = picked(params)  # a wrong setting is found here, not hours later
+            sources = _resolve_sources(params, month)
+            root = join(settings.root, "reddit")
+            before = [add_months(month, -back) for back in range(params["lookback_months"], 0, -1)]
+        plan: dict[str, Any] = {"month": month, "sources": sources, "ledger": params["ledger"] or settings.ledger}
+        plan |= {name: join(root, month, name) for name in _DATASETS}
         plan["vocabularies"] = join(root, "vocabularies")
-        plan["lookback"] = [uri for uri in lookback if exists(join(uri, MANIFEST_NAME))]
-        log.info("plan: refresh %s from %s to %s", month, source, join(root, month))
+        plan["lookback"] = [uri for name in before if (uri := _made(root, name, "comments"))]
+        plan |= _other_months(root, month, configs.deduplication.deduplication)
+        log.info("plan: refresh %s from %s to %s", month, ", ".join(sources), join(root, month))
         return plan
+
+
+def _other_months(root: str, month: str, deduplication: str) -> dict[str, Any]:
+    release = "conversations" if deduplication == "none" else "deduplicated"
+    earlier = [name for name in list_names(root) if is_month(name) and name < month]
+    previous = add_months(month, -1)
+    return {
+        "earlier_signatures": [uri for name in earlier if (uri := _made(root, name, "signatures"))],
+        "earlier_conversations": [uri for name in earlier if (uri := _made(root, name, release))],
+        "previous_comments": _made(root, previous, "comments"),
+        "previous_conversations": _made(root, previous, release),
+    }
+
+
+def _made(root: str, month: str, name: str) -> str:
+    """The URI of a month's dataset, "" where it is not there."""
+    uri = join(root, month, name)
+    return uri if exists(join(uri, MANIFEST_NAME)) else ""
 
 
 def _previous_month(context: "Context") -> str:
@@ -64,73 +99,83 @@ def _previous_month(context: "Context") -> str:
     return add_months(context["dag_run"].run_after.strftime("%Y-%m"), -1)
 
 
-def _resolve_source(params: Mapping[str, Any], month: str) -> str:
+def _resolve_sources(params: Mapping[str, Any], month: str) -> list[str]:
     source = params["source"] or get_settings().reddit_source
-    if source != SAMPLE:
-        return str(source).replace("{month}", month)
+    if source == SAMPLE:
+        return [_sample(params["sample_comments"], month)]
+    named = [part.strip() for part in f"{source},{params['submissions'] or ''}".split(",")]
+    return [part.replace("{month}", month) for part in named if part]
+
+
+def _sample(comments: int, month: str) -> str:
     from threadmill.corpora.sample import write_sample
 
-    folder = join(get_settings().root, "sources", f"sample-{params['sample_comments']}")
+    folder = join(get_settings().root, "sources", f"sample-{comments}")
     path = join(folder, f"RC_{month}.zst")
     if not os.path.exists(path):
         os.makedirs(folder, exist_ok=True)
-        write_sample(folder, comments=params["sample_comments"], start=month)
+        write_sample(folder, comments=comments, start=month)
     return path
 
 
 class RedditDumpSensor(BaseSensorOperator):
-    """Waits until the month's dump is there. Gives its worker slot back between looks.
+    """Waits until the month's dumps are there. Gives its worker slot back between looks.
 
     Args:
-        source: the dump's URI.
+        sources: the dumps' URIs.
     """
 
-    template_fields: Sequence[str] = ("source",)
+    template_fields: Sequence[str] = ("sources",)
     ui_color = "#fef7e0"
 
-    def __init__(self, *, source: str, **kwargs: Any) -> None:
+    def __init__(self, *, sources: Sequence[str] | Any, **kwargs: Any) -> None:
         super().__init__(mode="reschedule", **kwargs)
-        self.source = source
+        self.sources = sources
 
     def poke(self, context: "Context") -> bool:
-        """True when the dump is there; a folder or an empty file in its place fails at once."""
+        """True when all dumps are there; a folder or an empty file in the place of one fails at once."""
         from threadmill.corpora.reddit.sources import check_source, source_exists
 
-        if not source_exists(self.source):
-            log.info("wait_for_source: %s is not there yet", self.source)
-            return False
-        with permanent_faults():
-            check_source(self.source)
-        log.info("wait_for_source: %s is there", self.source)
+        for source in self.sources:
+            with permanent_faults():
+                if not source_exists(source):
+                    log.info("wait_for_source: %s is not there yet", source)
+                    return False
+                check_source(source)
+        log.info("wait_for_source: %s is there", ", ".join(self.sources))
         return True
 
 
 class IngestOperator(StageOperator):
-    """A dump to the month's comments."""
+    """Dumps to the month's comments."""
 
-    template_fields: Sequence[str] = ("uri", "source", "month")
+    template_fields: Sequence[str] = ("uri", "sources", "month", "ledger")
 
-    def __init__(self, *, source: str, month: str, **kwargs: Any) -> None:
+    def __init__(self, *, sources: Sequence[str] | Any, month: str, ledger: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.source, self.month = source, month
+        self.sources, self.month, self.ledger = sources, month, ledger
 
     def make_stage(self, context: "Context") -> "Stage":
-        """The ingest stage over the one dump."""
-        from threadmill.corpora.reddit.config import IngestConfig
+        """The ingest stage over the dumps."""
         from threadmill.corpora.reddit.ingest import IngestStage
 
-        return IngestStage((self.source,), IngestConfig(source_month=self.month))
+        config = replace(picked(context["params"]).ingest, source_month=self.month)
+        return IngestStage(tuple(self.sources), config, self.ledger)
 
 
 class CheckCommentsOperator(BaseOperator):
-    """Fails the run where the month's comments are outside the limits."""
+    """Fails the run where the month's comments are outside the limits.
 
-    template_fields: Sequence[str] = ("comments", "month")
+    Args:
+        previous: URI of the comments of the month before; "" for none.
+    """
+
+    template_fields: Sequence[str] = ("comments", "month", "previous")
     ui_color = "#e6f4ea"
 
-    def __init__(self, *, comments: str, month: str, **kwargs: Any) -> None:
+    def __init__(self, *, comments: str, month: str, previous: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.comments, self.month = comments, month
+        self.comments, self.month, self.previous = comments, month, previous
 
     def execute(self, context: "Context") -> None:
         """Measures, shows the table, and judges."""
@@ -139,7 +184,7 @@ class CheckCommentsOperator(BaseOperator):
 
         with permanent_faults():
             limits = replace(picked(context["params"]).comment_limits, month=self.month)
-            checks = check_comments(self.comments, limits, memory_limit=get_settings().memory_limit)
+            checks = check_comments(self.comments, limits, previous=self.previous, memory_limit=get_settings().memory_limit)
             enforce(checks, "checks of comments")
         log.info("check_comments: %d checks passed", len(checks))
 
@@ -147,18 +192,18 @@ class CheckCommentsOperator(BaseOperator):
 class ThreadsOperator(StageOperator):
     """Comments to threads, with the months before as context."""
 
-    template_fields: Sequence[str] = ("uri", "comments", "lookback", "month")
+    template_fields: Sequence[str] = ("uri", "comments", "lookback", "month", "ledger")
 
-    def __init__(self, *, comments: str, lookback: Sequence[str] | str, month: str, **kwargs: Any) -> None:
+    def __init__(self, *, comments: str, lookback: Sequence[str] | Any, month: str, ledger: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.comments, self.lookback, self.month = comments, lookback, month
+        self.comments, self.lookback, self.month, self.ledger = comments, lookback, month, ledger
 
     def make_stage(self, context: "Context") -> "Stage":
         """The threads stage over the month and the months before it."""
         from threadmill.conversations.threads import ThreadsStage
 
         config = replace(picked(context["params"]).threads, month=self.month)
-        return ThreadsStage((*self.lookback, self.comments), config, get_settings().memory_limit)
+        return ThreadsStage((*self.lookback, self.comments), config, get_settings().memory_limit, self.ledger)
 
 
 class ConversationsOperator(StageOperator):
@@ -177,15 +222,60 @@ class ConversationsOperator(StageOperator):
         return ConversationsStage(self.threads, picked(context["params"]).conversations)
 
 
-class CheckConversationsOperator(BaseOperator):
-    """Fails the run where the conversations are outside the limits."""
+class SignaturesOperator(StageOperator):
+    """The signatures of the month's conversations, which later months are compared with. Nothing where no duplicates go."""
 
-    template_fields: Sequence[str] = ("conversations",)
-    ui_color = "#e6f4ea"
+    template_fields: Sequence[str] = ("uri", "conversations")
 
     def __init__(self, *, conversations: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conversations = conversations
+
+    def make_stage(self, context: "Context") -> "Stage":
+        """The signatures stage."""
+        from threadmill.deduplication.signatures import SignaturesStage
+
+        return SignaturesStage(self.conversations, picked(context["params"]).deduplication)
+
+    def execute(self, context: "Context") -> str:
+        """Runs the stage, unless deduplication is none."""
+        return "" if context["params"]["deduplication"] == "none" else super().execute(context)
+
+
+class DeduplicateOperator(StageOperator):
+    """The month's conversations less the duplicates of earlier ones; the conversations as they are where no duplicates go."""
+
+    template_fields: Sequence[str] = ("uri", "conversations", "signatures", "earlier")
+
+    def __init__(self, *, conversations: str, signatures: str, earlier: Sequence[str] | Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conversations, self.signatures, self.earlier = conversations, signatures, earlier
+
+    def make_stage(self, context: "Context") -> "Stage":
+        """The deduplicate stage."""
+        from threadmill.deduplication.deduplicate import DeduplicateStage
+
+        config = picked(context["params"]).deduplication
+        return DeduplicateStage(self.conversations, self.signatures, tuple(self.earlier), config, get_settings().memory_limit)
+
+    def execute(self, context: "Context") -> str:
+        """Runs the stage, unless deduplication is none."""
+        return self.conversations if context["params"]["deduplication"] == "none" else super().execute(context)
+
+
+class CheckConversationsOperator(BaseOperator):
+    """Fails the run where the conversations are outside the limits.
+
+    Args:
+        previous: URI of the conversations of the month before; "" for none.
+    """
+
+    template_fields: Sequence[str] = ("conversations", "previous")
+    ui_color = "#e6f4ea"
+
+    def __init__(self, *, conversations: str, previous: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conversations, self.previous = conversations, previous
 
     def execute(self, context: "Context") -> None:
         """Measures, shows the table, and judges."""
@@ -193,6 +283,11 @@ class CheckConversationsOperator(BaseOperator):
         from threadmill.datasets.gate import enforce
 
         with permanent_faults():
-            checks = check_conversations(self.conversations, picked(context["params"]).conversation_limits)
+            checks = check_conversations(
+                self.conversations,
+                picked(context["params"]).conversation_limits,
+                previous=self.previous,
+                memory_limit=get_settings().memory_limit,
+            )
             enforce(checks, "checks of conversations")
         log.info("check_conversations: %d checks passed", len(checks))

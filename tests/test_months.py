@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadmill.errors import ConfigError
-from threadmill.months import add_months, check_month, month_range
+from threadmill.months import add_months, check_month, is_month, month_range
 
 MONTHS = st.dates().map(lambda day: day.strftime("%Y-%m").rjust(7, "0"))
 
@@ -52,3 +52,10 @@ def test_a_month_that_cannot_be_written_is_no_result(month: str, count: int) -> 
 )
 def test_a_range_of_months_is_told_by_its_ends(months: set[str], told: str) -> None:
     assert month_range(months) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("2006-01", True), ("2006-13", False), ("vocabularies", False), ("2006-01-02", False)]
+)
+def test_what_a_month_is(text: str, wanted: bool) -> None:
+    assert is_month(text) is wanted

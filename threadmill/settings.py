@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     memory_limit: str = Field(
         "1GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory the warehouse may use before it spills to disk"
     )
+    ledger: str = Field("", description="The takedown ledger: a file of ids and hashed authors that every refresh leaves out")
     reddit_source: str = Field(
         "sample", description="Where a month's dump is: a path or URI with {month} in it, or 'sample' for the sample world"
     )

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 TASKS = [
-    *("plan", "wait_for_source", "ingest", "check_comments", "threads", "conversations", "check_conversations"),
-    *("vocabulary", "records", "train", "evaluate", "report", "publish"),
+    *("plan", "wait_for_source", "ingest", "check_comments", "threads", "conversations"),
+    *("signatures", "deduplicate", "check_conversations", "vocabulary", "records", "train", "evaluate", "report", "publish"),
 ]
 
-_NAMES = {"ingest": "comments", "train": "model", "evaluate": "evaluation"}
+_NAMES = {"ingest": "comments", "deduplicate": "deduplicated", "train": "model", "evaluate": "evaluation"}
 
 
 def dataset_folders(root: Path, month: str) -> dict[str, Path]:

@@ -65,6 +65,8 @@ MIDDLE: dict[str, Callable[[Path], bool]] = {
     "ingest": first_rows_written,
     "threads": some_tasks_done,
     "conversations": some_tasks_done,
+    "signatures": some_tasks_done,
+    "deduplicate": some_tasks_done,
     "vocabulary": begun,
     "records": some_tasks_done,
     "train": some_steps_done,

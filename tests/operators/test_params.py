@@ -11,22 +11,38 @@ from threadmill.config import Setting, settings_of
 from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig
 from threadmill.conversations.limits import ConversationLimits
 from threadmill.corpora.limits import CommentLimits
+from threadmill.corpora.reddit.config import IngestConfig
+from threadmill.deduplication.config import DeduplicationConfig
 from threadmill.errors import ConfigError
 from threadmill.pretraining.config import BertConfig
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
 from threadmill.vocab.config import VocabularyConfig
 
 # What no config depends on: the plan and the vocabulary's operator look at these themselves.
-OF_THE_RUN = {"allow_partial", "source", "sample_comments", "lookback_months", "preset", "rebuild_vocabulary"}
+OF_THE_RUN = {
+    "allow_partial",
+    "ledger",
+    "source",
+    "submissions",
+    "sample_comments",
+    "lookback_months",
+    "preset",
+    "rebuild_vocabulary",
+}
 FORM_NAMES = {("training", "seed"): "training_seed"}
-SPLITS = {"train_split": 0.7, "validation_split": 0.2, "test_split": 0.1}
+# Values that go together, or have a form of their own.
+GIVEN = {
+    **{"train_split": 0.7, "validation_split": 0.2, "test_split": 0.1},
+    **{"min_tombstone_rate": 0.1, "max_tombstone_rate": 0.6, "languages": "en", "max_words": 9, "min_words": 2},
+    **{"blocklist": __file__, "rules": f"{__file__}:form"},
+}
 PARTS = [entry.name for entry in fields(Configs)]
 
 
 def another(setting: Setting) -> Any:
     """A value that is allowed, but not the default."""
-    if setting.name in SPLITS:
-        return SPLITS[setting.name]
+    if setting.name in GIVEN:
+        return GIVEN[setting.name]
     if setting.choices:
         return next(choice for choice in setting.choices if choice != setting.default)
     if isinstance(setting.default, bool):
@@ -50,8 +66,10 @@ def by_form_name(part: str, values: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_form_as_it_opens_asks_for_the_defaults_of_every_stage() -> None:
     assert picked(form()) == Configs(
-        ThreadsConfig(),
-        ConversationsConfig(),
+        IngestConfig(),
+        PRESETS["default"].threads,
+        PRESETS["default"].conversations,
+        DeduplicationConfig(deduplication="exact"),
         VocabularyConfig(),
         BertConfig(),
         TrainingConfig(),

@@ -14,14 +14,16 @@ from operators.reddit import (
     CheckCommentsOperator,
     CheckConversationsOperator,
     ConversationsOperator,
+    DeduplicateOperator,
     IngestOperator,
     PlanRedditMonth,
     RedditDumpSensor,
+    SignaturesOperator,
     ThreadsOperator,
 )
 from tests.operators.contexts import context
 from threadmill.datasets.dataset import Dataset
-from threadmill.datasets.manifest import find_manifest, read_manifest
+from threadmill.datasets.manifest import MANIFEST_NAME, find_manifest, read_manifest
 from threadmill.settings import get_settings
 
 DECEMBER, JANUARY = 1_134_000_000, 1_137_000_000
@@ -47,19 +49,23 @@ def plan(values: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
     return made
 
 
-def ingest(uri: Path, source: str, month: str) -> str:
-    return IngestOperator(task_id="ingest", uri=str(uri), source=source, month=month).execute(context())
+def ingest(uri: Path, source: str, month: str, ledger: str = "", **params: Any) -> str:
+    operator = IngestOperator(task_id="ingest", uri=str(uri), sources=[source], month=month, ledger=ledger)
+    return operator.execute(context(**params))
 
 
 class TestPlan:
     def test_places_all_datasets_of_a_month_below_the_root(self, root: Path) -> None:
         made = plan(month="2005-12", source="/data/RC_2005-12.zst")
         assert made["month"] == "2005-12"
-        assert made["source"] == "/data/RC_2005-12.zst"
-        names = ["comments", "threads", "conversations", "records", "model", "evaluation", "report"]
+        assert made["sources"] == ["/data/RC_2005-12.zst"]
+        assert made["ledger"] == ""
+        made_first = ["comments", "threads", "conversations", "signatures", "deduplicated"]
+        names = [*made_first, "records", "model", "evaluation", "report"]
         assert [made[name] for name in names] == [f"{root}/reddit/2005-12/{name}" for name in names]
         assert made["vocabularies"] == f"{root}/reddit/vocabularies"
-        assert made["lookback"] == []
+        for others in ("lookback", "earlier_signatures", "earlier_conversations", "previous_comments", "previous_conversations"):
+            assert not made[others]
         assert not root.exists()
 
     def test_without_a_month_it_is_that_of_the_data_interval(self, root: Path) -> None:
@@ -72,21 +78,52 @@ class TestPlan:
         assert plan(run, source="x")["month"] == "2005-12"
 
     def test_the_source_may_name_the_month(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert plan(month="2005-12", source="gs://dumps/{month}/RC_{month}.zst")["source"] == "gs://dumps/2005-12/RC_2005-12.zst"
+        named = plan(month="2005-12", source="gs://dumps/{month}/RC_{month}.zst")
+        assert named["sources"] == ["gs://dumps/2005-12/RC_2005-12.zst"]
         monkeypatch.setenv("THREADMILL_REDDIT_SOURCE", "/dumps/RC_{month}.zst")
         get_settings.cache_clear()
-        assert plan(month="2006-01")["source"] == "/dumps/RC_2006-01.zst"
-        assert plan(month="2006-01", source="/elsewhere.zst")["source"] == "/elsewhere.zst"
+        assert plan(month="2006-01")["sources"] == ["/dumps/RC_2006-01.zst"]
+        assert plan(month="2006-01", source="/elsewhere.zst")["sources"] == ["/elsewhere.zst"]
+
+    def test_a_month_may_come_in_several_dumps_and_with_its_submissions(self, root: Path) -> None:
+        made = plan(month="2006-01", source="/a/RC_{month}_0.zst, /a/RC_{month}_1.zst", submissions="/a/RS_{month}.zst")
+        assert made["sources"] == ["/a/RC_2006-01_0.zst", "/a/RC_2006-01_1.zst", "/a/RS_2006-01.zst"]
+
+    def test_the_ledger_is_the_forms_or_the_deployments(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("THREADMILL_LEDGER", "/ledger.csv")
+        get_settings.cache_clear()
+        assert plan(month="2006-01", source="x")["ledger"] == "/ledger.csv"
+        assert plan(month="2006-01", source="x", ledger="/other.csv")["ledger"] == "/other.csv"
+
+    def test_finds_the_releases_of_the_months_before(self, root: Path) -> None:
+        for month in ("2005-10", "2005-12", "2006-01", "2006-02"):
+            for name in ("comments", "conversations", "signatures", "deduplicated"):
+                folder = root / "reddit" / month / name
+                folder.mkdir(parents=True)
+                (folder / MANIFEST_NAME).touch()
+        (root / "reddit" / "2005-12" / "deduplicated" / MANIFEST_NAME).unlink()
+        made = plan(month="2006-01", source="x")
+
+        def uris(name: str, *months: str) -> list[str]:
+            return [f"{root}/reddit/{month}/{name}" for month in months]
+
+        assert made["earlier_signatures"] == uris("signatures", "2005-10", "2005-12")
+        assert made["earlier_conversations"] == uris("deduplicated", "2005-10")
+        assert [made["previous_comments"]] == uris("comments", "2005-12")
+        assert made["previous_conversations"] == ""
+        undeduplicated = plan(month="2006-01", source="x", deduplication="none")
+        assert undeduplicated["earlier_conversations"] == uris("conversations", "2005-10", "2005-12")
+        assert [undeduplicated["previous_conversations"]] == uris("conversations", "2005-12")
 
     def test_the_sample_world_is_written_once(self, root: Path) -> None:
-        source = Path(plan(month="2006-01", sample_comments=300)["source"])
+        source = Path(plan(month="2006-01", sample_comments=300)["sources"][0])
         assert source.is_relative_to(root)
         assert source.name == "RC_2006-01.zst"
         written = source.stat().st_mtime_ns
-        assert plan(month="2006-01", sample_comments=300, source="sample")["source"] == str(source)
+        assert plan(month="2006-01", sample_comments=300, source="sample")["sources"][0] == str(source)
         assert source.stat().st_mtime_ns == written
         assert read_manifest(ingest(root / "comments", str(source), "2006-01")).counters.kept == 300
-        assert plan(month="2006-01", sample_comments=200)["source"] != str(source)
+        assert plan(month="2006-01", sample_comments=200)["sources"][0] != str(source)
 
     def test_looks_back_at_the_finished_months_only_the_oldest_first(self, root: Path, tmp_path: Path) -> None:
         dump = write_dump(tmp_path / "RC.zst", DECEMBER)
@@ -130,18 +167,25 @@ class TestPlan:
 class TestSensor:
     def test_waits_for_a_dump_that_is_not_there_yet(self, tmp_path: Path) -> None:
         source = tmp_path / "RC_2005-12.zst"
-        sensor = RedditDumpSensor(task_id="wait", source=str(source))
+        sensor = RedditDumpSensor(task_id="wait", sources=[str(source)])
         assert not sensor.poke(context())
         write_dump(source, DECEMBER)
         assert sensor.poke(context())
 
+    def test_waits_for_all_of_several_dumps(self, tmp_path: Path) -> None:
+        first, second = (write_dump(tmp_path / name, DECEMBER) for name in ("RC_2005-12_0.zst", "RC_2005-12_1.zst"))
+        sensor = RedditDumpSensor(task_id="wait", sources=[first, second])
+        assert sensor.poke(context())
+        Path(second).unlink()
+        assert not sensor.poke(context())
+
     def test_a_folder_or_an_empty_file_in_its_place_fails_at_once(self, tmp_path: Path) -> None:
         with pytest.raises(AirflowFailException, match="is a folder; name the dump file in it"):
-            RedditDumpSensor(task_id="wait", source=str(tmp_path)).poke(context())
+            RedditDumpSensor(task_id="wait", sources=[str(tmp_path)]).poke(context())
         empty = tmp_path / "RC_2005-12.zst"
         empty.touch()
         with pytest.raises(AirflowFailException, match="is empty"):
-            RedditDumpSensor(task_id="wait", source=str(empty)).poke(context())
+            RedditDumpSensor(task_id="wait", sources=[str(empty)]).poke(context())
 
 
 class TestIngest:
@@ -160,6 +204,25 @@ class TestIngest:
         with pytest.raises(AirflowFailException, match="truncated"):
             ingest(root / "comments", str(dump), "2005-12")
         assert not root.exists()
+
+    def test_a_truncated_dump_is_kept_as_far_as_it_is_whole_when_told_and_goes_no_further_unless_told(
+        self, root: Path, tmp_path: Path
+    ) -> None:
+        dump = Path(write_dump(tmp_path / "RC.ndjson", DECEMBER))
+        whole = zstandard.decompress(dump.read_bytes())
+        dump.write_bytes(zstandard.compress(whole[:3000]) + zstandard.compress(whole[3000:])[:-20])
+        comments = ingest(root / "comments", str(dump), "2005-12", keep_partial=True)
+        assert read_manifest(comments).partial
+        threads = ThreadsOperator(task_id="t", uri=str(root / "threads"), comments=comments, lookback=[], month="2005-12")
+        with pytest.raises(AirflowFailException, match="incomplete input"):
+            threads.execute(context())
+        assert read_manifest(threads.execute(context(allow_partial=True))).partial
+
+    def test_what_the_ledger_names_is_left_out(self, root: Path, tmp_path: Path) -> None:
+        ledger = tmp_path / "ledger.csv"
+        ledger.write_text(f"kind,value\nid,t1_{DECEMBER:x}000\n")
+        comments = ingest(root / "comments", write_dump(tmp_path / "RC.zst", DECEMBER), "2005-12", str(ledger))
+        assert read_manifest(comments).counters.dropped == {"taken_down": 1}
 
 
 class TestThreadsAndConversations:
@@ -190,7 +253,7 @@ class TestThreadsAndConversations:
         dump = write_dump(tmp_path / "RC.zst", DECEMBER, body="[deleted]")
         comments = ingest(root / "comments", dump, "2005-12")
         check = CheckCommentsOperator(task_id="check", comments=comments, month="2005-12")
-        with pytest.raises(AirflowFailException, match=r"1 of 10 checks failed: tombstones is 1, wanted 0 to 0\.5"):
+        with pytest.raises(AirflowFailException, match=r"1 of 11 checks failed: tombstones is 1, wanted 0 to 0\.5"):
             check.execute(context())
         check.execute(context(max_tombstone_rate=1))
 
@@ -221,3 +284,41 @@ class TestThreadsAndConversations:
         with pytest.raises(AirflowFailException, match="its 60 comments give no example"):
             ConversationsOperator(task_id="talk", uri=str(root / "talk"), threads=threads).execute(context())
         assert find_manifest(str(root / "talk")) is None
+
+
+class TestDeduplication:
+    @pytest.fixture
+    def months(self, root: Path, tmp_path: Path) -> list[str]:
+        """Conversations of December and of January, which say the same."""
+        made = []
+        for month, start, threads in (("2005-12", DECEMBER, 20), ("2006-01", JANUARY, 25)):
+            folder = root / "reddit" / month
+            dump = write_dump(tmp_path / f"RC_{month}.zst", start, threads)
+            with Path(dump).open("ab") as stream:  # and one text of its own
+                own = {"id": f"{month[-1]}own", "parent_id": f"t1_{start:x}000", "link_id": f"t3_{start:x}00", "author": "a"}
+                own |= {"subreddit": "reddit.com", "created_utc": start, "body": f"what only {month} says, and no other"}
+                stream.write(zstandard.compress(json.dumps(own).encode()))
+            comments = ingest(folder / "comments", dump, month)
+            threads = ThreadsOperator(task_id="t", uri=str(folder / "threads"), comments=comments, lookback=[], month=month)
+            talk = ConversationsOperator(task_id="c", uri=str(folder / "conversations"), threads=threads.execute(context()))
+            made.append(talk.execute(context()))
+        return made
+
+    def deduplicate(self, conversations: str, earlier: list[str], **params: Any) -> tuple[str, str]:
+        folder = str(Path(conversations).parent)
+        signatures = SignaturesOperator(task_id="s", conversations=conversations, uri=f"{folder}/signatures").execute(
+            context(**params)
+        )
+        task = DeduplicateOperator(
+            task_id="d", conversations=conversations, signatures=signatures, earlier=earlier, uri=f"{folder}/deduplicated"
+        )
+        return signatures, task.execute(context(**params))
+
+    def test_an_example_that_an_earlier_month_has_goes(self, months: list[str]) -> None:
+        signatures, december = self.deduplicate(months[0], [])
+        assert read_manifest(december).counters.written == 3, "each of the texts once"
+        _, january = self.deduplicate(months[1], [signatures])
+        assert read_manifest(january).counters.written == 1
+
+    def test_none_leaves_the_conversations_as_they_are(self, months: list[str]) -> None:
+        assert self.deduplicate(months[0], [], deduplication="none") == ("", months[0])
