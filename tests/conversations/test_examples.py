@@ -1,5 +1,6 @@
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from threadmill.conversations.examples import COLUMNS, feature_names, make_examp
 from threadmill.corpora.reddit.comments import TOMBSTONES
 from threadmill.datasets.counters import Counters
 
-DEFAULT = find_preset("default").conversations
+DEFAULT = replace(find_preset("default").conversations, drop_echoes=False)  # many bodies are alike here
 POLYAI = find_preset("polyai").conversations
 BODY = "a body of some length"
 
@@ -260,5 +261,5 @@ def big_thread(ids: pl.Series, parent_ids: pl.Series) -> pl.DataFrame:
         "body": body,
     }
     when = pl.lit(0).cast(pl.Datetime("us", "UTC"))
-    others = {"removal": pl.lit(None, pl.String), "score": pl.lit(None, pl.Int64), "created_utc": when, "is_new": True}
+    others: dict[str, Any] = {"removal": pl.lit(None, pl.String), "score": pl.lit(None, pl.Int64), "created_utc": when, "is_new": True}
     return pl.DataFrame(columns).with_columns(**others).select(COLUMNS)

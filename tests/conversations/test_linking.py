@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.conversations.linking import NONE, ancestors, link, roots
+from threadmill.conversations.linking import NONE, ancestors, generations, link, of_ancestors, roots
 
 
 def frame(rows: list[tuple[str, str, str, str]]) -> pl.DataFrame:
@@ -58,6 +58,38 @@ def test_roots_and_ancestors_are_those_of_a_walk(parents: list[int]) -> None:
     found = ancestors(parent, np.arange(len(parents)), 5)
     for row, chain in enumerate(chains):
         assert found[:, row].tolist() == (chain[1:6] + [NONE] * 5)[:5]
+
+
+@given(st.integers(1, 30).flatmap(lambda count: st.lists(st.integers(NONE, count - 1), min_size=count, max_size=count)))
+def test_marks_and_numbers_of_ancestors_are_those_of_a_walk(parents: list[int]) -> None:
+    parent = np.array(parents, np.int64)
+    marks = np.uint64(1) << np.arange(len(parents), dtype=np.uint64)
+    found, counts = of_ancestors(parent, marks), generations(parent)
+    for row in range(len(parents)):
+        above: list[int] = []
+        current = parents[row]
+        while current != NONE and current not in above:
+            above.append(current)
+            current = parents[current]
+        assert int(found[row]) == sum(1 << ancestor for ancestor in above)
+        if current == NONE:  # else it leads into a cycle
+            assert counts[row] == len(above)
+
+
+def test_a_comment_that_answers_a_submission_has_it_as_parent_where_titles_are_wanted() -> None:
+    rows = [
+        ("t", "t", None, "none"),
+        ("t", "a", "t", "submission"),
+        ("t", "b", "a", "comment"),
+        ("u", "c", "u", "submission"),
+        ("v", "v", "v", "submission"),
+        ("v", "v", None, "none"),
+    ]
+    comments = frame(rows)  # type: ignore[arg-type]
+    assert link(comments, parent_kinds=True, titles=True).parent.tolist() == [NONE, 0, 1, NONE, 5, NONE]
+    assert link(comments, parent_kinds=True, titles=True).root.tolist() == [0, 0, 0, 3, 5, 5]
+    assert link(comments, parent_kinds=True).parent.tolist() == [NONE, NONE, 1, NONE, NONE, NONE]
+    assert link(comments, parent_kinds=False).parent.tolist() == [NONE, NONE, 1, NONE, 4, NONE]
 
 
 def test_a_deep_chain_is_followed_to_its_root() -> None:

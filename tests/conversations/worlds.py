@@ -77,8 +77,9 @@ def worlds(draw: st.DrawFn) -> list[list[Raw]]:
     return [list(shuffled[start:end]) for start, end in pairwise([0, *cuts, len(shuffled)])]
 
 
-def comment(identity: str, parent: str, thread: str = "t", body: str = "a body of some length", **changed: Any) -> Raw:
-    made = {"id": identity, "parent_id": parent, "link_id": f"t3_{thread}", "body": body, "author": f"by {identity}"}
+def comment(identity: str, parent: str, thread: str = "t", body: str | None = None, **changed: Any) -> Raw:
+    text = f"a body of some length, {identity}" if body is None else body
+    made = {"id": identity, "parent_id": parent, "link_id": f"t3_{thread}", "body": text, "author": f"by {identity}"}
     return {**made, "subreddit": f"of {thread}", "created_utc": JANUARY, **changed}
 
 
@@ -134,14 +135,20 @@ def examples_or_none(folder: Path, comments: Sequence[str], preset: str, **chang
         return {}
 
 
+def _parent_kind(value: Raw) -> str:
+    if value.get("submission"):
+        return "none"
+    return "comment" if value["parent_id"].startswith("t1_") else "submission"
+
+
 def thread_frame(raw: Sequence[Raw]) -> pl.DataFrame:
     """Comments, whole threads together and ids unique in them, in the columns that `make_examples` reads."""
     rows = [
         {
             "thread_id": value["link_id"][3:],
             "id": value["id"],
-            "parent_id": value["parent_id"][3:],
-            "parent_kind": "comment" if value["parent_id"].startswith("t1_") else "submission",
+            "parent_id": value["parent_id"][3:] or None,
+            "parent_kind": _parent_kind(value),
             "subreddit": value["subreddit"],
             "author": value["author"],
             "body": value["body"],
