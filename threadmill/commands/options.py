@@ -50,7 +50,7 @@ def _metavar(kind: type, setting: Setting) -> str | None:
 def add_output(parser: argparse.ArgumentParser) -> None:
     """--output, --workers and --allow-partial, as every stage has them."""
     parser.add_argument("--output", required=True, metavar="DIR", help="the dataset's folder; made if it is not there")
-    parser.add_argument("--workers", type=_positive, metavar="N", help="processes at most (default: one a core)")
+    parser.add_argument("--workers", type=worker_count, metavar="N", help="processes at most (default: one a core)")
     add_allow_partial(parser)
 
 
@@ -84,7 +84,8 @@ def given_settings(config: Any, arguments: argparse.Namespace) -> dict[str, Any]
     return pick_settings(config, vars(arguments))
 
 
-def _positive(text: str) -> int:
+def worker_count(text: str) -> int:
+    """A flag's text as a number of processes, 1 at least."""
     try:
         number = int(text)
     except ValueError:

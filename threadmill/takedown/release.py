@@ -1,0 +1,165 @@
+"""Takes the entries of a ledger down from datasets that are out already."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from threadmill.datasets import storage
+from threadmill.datasets.catalog import find_datasets
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.dataset import Dataset, split_of
+from threadmill.datasets.lock import writer_lock
+from threadmill.datasets.manifest import MANIFEST_NAME, FileEntry, Manifest
+from threadmill.engine.local import available_workers, run_tasks
+from threadmill.engine.stage import TaskResult
+from threadmill.errors import InputError
+from threadmill.takedown import journal
+from threadmill.takedown.ledger import Ledger
+from threadmill.takedown.rewriting import EXAMPLES, STAGES, Takedown
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a takedown changed in a dataset, or would: records that went, records cut short, shards written of all shards."""
+
+    uri: str
+    dropped: int
+    cut: int
+    rewritten: int
+    shards: int
+
+
+def datasets_of(uris: Sequence[str]) -> list[str]:
+    """The datasets of STAGES that ``uris`` name, each itself or a folder above; those with an interrupted takedown too.
+
+    Raises:
+        InputError: nothing there, a dataset of another stage, or one whose examples do not tell who wrote them.
+    """
+    found = list(dict.fromkeys(dataset for uri in uris for dataset in _below(uri)))
+    for uri in found:
+        if not journal.is_interrupted(uri):
+            Takedown(Dataset.open(uri, *STAGES), Ledger()).plan()
+    return found
+
+
+def _below(uri: str) -> list[str]:
+    if storage.exists(storage.join(uri, MANIFEST_NAME)) or journal.is_interrupted(uri):
+        return [uri]
+    finished = [path for path in (storage.join(uri, name) for name in find_datasets(uri)) if _stage(path) in STAGES]
+    found = sorted({*finished, *_interrupted_below(uri)})
+    if not found:
+        raise InputError(f"{uri} is no dataset of comments or conversations, and holds none; name one, or a folder above some")
+    return found
+
+
+def _stage(uri: str) -> str:
+    return Dataset.open(uri).manifest.stage
+
+
+def _interrupted_below(uri: str) -> list[str]:
+    """Datasets that have no manifest as a takedown was interrupted."""
+    folders = [folder for folder, names, _ in os.walk(storage.local_path(uri)) if journal.FOLDER in names]
+    return [folder for folder in folders if journal.is_interrupted(folder)]
+
+
+def take_down(uri: str, ledger: Ledger, *, workers: int | None = None, dry: bool = False) -> Outcome:
+    """Rewrites the shards of the dataset at ``uri`` that hold what the ledger names; then its manifest, which says so.
+
+    Of comments, rows go. Of examples, those go whose response or context is taken down, and older turns end before one
+    that is. A takedown never adds: what a run from the source with the ledger would find anew is not found (a comment below
+    one whose fault had its subtree dropped), and an example that shows no turn so old as one that was taken down does not
+    become an orphan. Signatures are left: they hold no text, and so go on keeping out the copies of what went.
+
+    Args:
+        dry: change nothing.
+
+    Raises:
+        DatasetLockedError: another process is writing it.
+        InputError: it is no dataset of STAGES.
+    """
+    if dry:
+        if journal.is_interrupted(uri):
+            raise InputError(f"{uri}: a takedown was interrupted; run it again without --dry-run, which brings it to its end")
+        return _outcome(Takedown(Dataset.open(uri, *STAGES), ledger, dry=True), uri, workers)[0]
+    with writer_lock(uri):
+        journal.recover(uri)
+        dataset = Dataset.open(uri, *STAGES)
+        folder = journal.staging(uri)
+        try:
+            outcome, results = _outcome(Takedown(dataset, ledger), folder, workers)
+            if outcome.rewritten:
+                journal.exchange(uri, _new_manifest(dataset.manifest, ledger, outcome, results))
+        finally:
+            if not journal.is_interrupted(uri):
+                journal.discard(uri)
+    return outcome
+
+
+def _outcome(work: Takedown, folder: str, workers: int | None) -> tuple[Outcome, list[TaskResult]]:
+    results = list(run_tasks(work, work.plan().tasks, folder, workers or available_workers()))
+    changed = [result for result in results if result.statistics["dropped"] or result.statistics["cut"]]
+    dropped, cut = (sum(result.statistics[name] for result in changed) for name in ("dropped", "cut"))
+    return Outcome(work.dataset.uri, dropped, cut, len(changed), len(results)), changed
+
+
+def _new_manifest(manifest: Manifest, ledger: Ledger, outcome: Outcome, results: Sequence[TaskResult]) -> Manifest:
+    written = {shard.name: shard for result in results for shard in result.shards}
+    shards = tuple(written.get(shard.name, shard) for shard in manifest.shards)
+    counters = Counters.from_json(manifest.counters.to_json())
+    counters.kept -= outcome.dropped
+    counters.written -= outcome.dropped
+    counters.drop("taken_down", outcome.dropped)
+    counters.check(outcome.uri)
+    note = {"ledger": ledger.digest, "dropped": outcome.dropped, "cut": outcome.cut, "before": manifest.digest}
+    statistics = dict(manifest.statistics)
+    if manifest.stage in EXAMPLES:
+        statistics["examples"] = _by_split(shards)
+    if manifest.stage == "ingest":
+        statistics.update(_less(statistics, results))
+    statistics["takedowns"] = [*manifest.statistics.get("takedowns", []), note]
+    return replace(manifest, shards=shards, counters=counters, statistics=statistics)
+
+
+def _by_split(shards: Iterable[FileEntry]) -> dict[str, int]:
+    examples = Counter[str]()
+    for shard in shards:
+        examples[split_of(shard)] += shard.records
+    return dict(examples)
+
+
+def _less(statistics: dict[str, Any], results: Sequence[TaskResult]) -> dict[str, Any]:
+    """The ingest stage's measures of the comments, without those that went."""
+    left = {name: Counter[str](statistics[name]) for name in ("months", "removals")}
+    body_bytes = statistics["body_bytes"]
+    for result in results:
+        for name, counts in left.items():
+            counts.subtract(result.statistics[name])
+        body_bytes -= result.statistics["body_bytes"]
+    return {**{name: dict(sorted((+counts).items())) for name, counts in left.items()}, "body_bytes": body_bytes}
+
+
+def made_from_old_releases(uris: Sequence[str]) -> list[str]:
+    """The datasets, beside or below those that ``uris`` name, that were made from what a takedown has changed since.
+
+    Those that a takedown changes by itself are none of them, nor need be.
+    """
+    roots = {
+        uri if not storage.exists(storage.join(uri, MANIFEST_NAME)) else os.path.dirname(uri.rstrip("/")) or "." for uri in uris
+    }
+    datasets = {path: Dataset.open(path) for root in roots for path in (storage.join(root, name) for name in find_datasets(root))}
+    old = {note["before"] for dataset in datasets.values() for note in dataset.manifest.statistics.get("takedowns", [])}
+    found: dict[str, None] = {}
+    while True:
+        more = [
+            path
+            for path, dataset in datasets.items()
+            if path not in found
+            and dataset.manifest.stage not in STAGES
+            and any(entry.digest in old for entry in dataset.manifest.inputs)
+        ]
+        if not more:
+            return sorted(found)
+        found.update(dict.fromkeys(more))
+        old.update(datasets[path].manifest.digest for path in more)
