@@ -124,7 +124,7 @@ def _source_params() -> dict[str, Param]:
         ),
         "source": Param(
             None, type=["null", "string"], title="source", section=section,
-            description="The month's dump: a path, URI or web address, {month} allowed, several with commas between; or 'sample'. "
+            description="The month's dump: a path, URI or web address, {month} allowed, several with commas; or 'sample'. "
             "Empty: THREADMILL_REDDIT_SOURCE",
         ),
         "submissions": Param(

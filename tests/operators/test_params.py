@@ -8,7 +8,7 @@ import pytest
 from operators.params import Configs, picked, reddit_params
 from tests.operators.contexts import form
 from threadmill.config import Setting, settings_of
-from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig
+from threadmill.conversations.config import PRESETS
 from threadmill.conversations.limits import ConversationLimits
 from threadmill.corpora.limits import CommentLimits
 from threadmill.corpora.reddit.config import IngestConfig
