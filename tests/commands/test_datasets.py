@@ -4,11 +4,6 @@ import pytest
 
 from tests.conversation_datasets import made_examples, shards_of, write_conversations
 from threadmill.cli import main
-from threadmill.engine.run import run_stage
-from threadmill.pretraining.config import BertConfig
-from threadmill.pretraining.stage import RecordsStage
-from threadmill.vocab.config import VocabularyConfig
-from threadmill.vocab.stage import VocabularyStage
 
 
 @pytest.fixture
@@ -66,38 +61,3 @@ class TestVerify:
     def test_tells_what_is_no_dataset(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["verify", str(tmp_path)]) == 2
         assert "has no manifest.json, so it is no finished dataset" in capsys.readouterr().err
-
-
-class TestShow:
-    def test_prints_what_it_is_its_funnel_and_some_records(self, uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["show", uri, "--records", "2"]) == 0
-        output = capsys.readouterr().out
-        assert output.startswith("conversations: conversations (version 1)\n")
-        assert "  train: " in output
-        assert "kept and written" in output
-        assert output.count(" turns)") == 2
-
-    def test_prints_pretraining_records_as_tokens(self, uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        vocabulary, records = str(tmp_path / "vocabulary"), str(tmp_path / "records")
-        run_stage(VocabularyStage(uri, VocabularyConfig(vocab_size=90)), vocabulary)
-        run_stage(RecordsStage(uri, vocabulary, BertConfig(max_seq_length=32)), records, workers=1)
-        assert main(["show", records, "--records", "3"]) == 0
-        output = capsys.readouterr().out
-        assert output.count("[CLS]") == 3
-        assert "train-00000-of-00002.tfrecord, record 2" in output
-        Path(vocabulary, "manifest.json").unlink()
-        assert main(["show", records, "--records", "1"]) == 0
-        output = capsys.readouterr().out
-        assert "masked_lm_positions: " in output
-        assert "[CLS]" not in output
-
-    @pytest.mark.parametrize("count", ["-1", "some"])
-    def test_wants_a_number_of_records(self, uri: str, capsys: pytest.CaptureFixture[str], count: str) -> None:
-        assert main(["show", uri, "--records", count]) == 2
-        assert "--records" in capsys.readouterr().err
-
-    def test_tells_a_damaged_shard(self, uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-        path = Path(uri, "train-00000-of-00002.tfrecord")
-        path.write_bytes(path.read_bytes()[:-2])
-        assert main(["show", uri]) == 2
-        assert f"threadmill: error: {path}: record " in capsys.readouterr().err

@@ -17,6 +17,11 @@ def test_turns_come_oldest_first_with_the_authors_that_are_known() -> None:
     ]
 
 
+def test_older_turns_have_the_authors_that_the_example_tells() -> None:
+    turns = turns_of(example(1, **DEEP, context_authors="ann [deleted] eve"))
+    assert [turn.author for turn in turns] == ["eve", "[deleted]", "ann", "bob"]
+
+
 def test_contexts_that_an_example_lacks_are_no_turns() -> None:
     absent = {**example(1), "context/0": "before", "context/1": None, "context/2": None}
     assert [turn.text for turn in turns_of(absent)] == ["before", "how are you?", "very well"]

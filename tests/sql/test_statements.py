@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +34,7 @@ COMMENTS: Columns = {
 }
 DUPLICATES: Columns = {"thread_id": "STRING", "id": "STRING", "is_submission": "BOOL", "place": "INT64"}
 LEDGER: Columns = {"kind": "STRING", "value": "STRING"}
+EXAMPLES: Columns = {"thread_id": "STRING", "example_id": "STRING", "content": "INT64"}
 TAKEN_DOWN: Columns = {"source_row": "INT64", "part": "INT64"}
 SIGNATURES: Columns = {
     "example_id": "STRING",
@@ -176,6 +177,11 @@ def shared_of(keys: Sequence[Row]) -> Table:
     return {"key": "INT64"}, [{"key": key} for key, count in counts.items() if count > 1]
 
 
+def examples_of(numbers: Iterable[int], *changed: int) -> Table:
+    rows = [{"thread_id": f"t{number % 3}", "example_id": f"c{number}", "content": -(number in changed)} for number in numbers]
+    return EXAMPLES, rows
+
+
 def threads_parameters(config: ThreadsConfig, shards: tuple[int, int, int]) -> dict[str, tuple[str, Any]]:
     rule, train = SPLIT_RULES[config.split_rule], config.fraction("train")
     numbers = {
@@ -220,6 +226,12 @@ CASES = {
     ),
     "cross_split_duplicates": Case("cross_split_duplicates", {"signature_keys": (SIGNATURE_KEYS, KEYS)}, {}),
     "cross_split_duplicates of none": Case("cross_split_duplicates", {"signature_keys": (SIGNATURE_KEYS, [])}, {}),
+    "example_differences": Case(
+        "example_differences", {"examples_before": examples_of(range(0, 9)), "examples_after": examples_of(range(5, 20), 7)}, {}
+    ),
+    "example_differences of nothing in common": Case(
+        "example_differences", {"examples_before": examples_of([]), "examples_after": examples_of([3, 1])}, {}
+    ),
     "threads": Case(
         "threads",
         {"comments": (COMMENTS, ROWS), "duplicates": duplicates_of(ROWS, True)},

@@ -1,10 +1,9 @@
-"""threadmill verify and show: look at datasets."""
+"""threadmill verify: check a dataset's files."""
 
 import argparse
 import sys
 
 from threadmill.commands.options import Parsers, add_command
-from threadmill.errors import ConfigError
 
 
 def add_parsers(parsers: Parsers) -> None:
@@ -17,15 +16,6 @@ def add_parsers(parsers: Parsers) -> None:
         _run_verify,
     )
     verify.add_argument("dataset", metavar="DATASET", help="the dataset's folder")
-    show = add_command(
-        parsers,
-        "show",
-        "print what a dataset is, its funnel and some of its records",
-        "threadmill show /data/reddit/2006-01/conversations --records 3",
-        _run_show,
-    )
-    show.add_argument("dataset", metavar="DATASET", help="the dataset's folder")
-    show.add_argument("--records", type=int, default=3, metavar="N", help="records to print (default: 3)")
 
 
 def _run_verify(arguments: argparse.Namespace) -> int:
@@ -41,15 +31,4 @@ def _run_verify(arguments: argparse.Namespace) -> int:
         )
         return 1
     print(f"{arguments.dataset}: every file is as its manifest says")
-    return 0
-
-
-def _run_show(arguments: argparse.Namespace) -> int:
-    from threadmill.datasets.dataset import Dataset
-    from threadmill.reports.summary import summary
-
-    if arguments.records < 0:
-        raise ConfigError(f"--records is {arguments.records}; it must be a whole number from 0")
-    for line in summary(Dataset.open(arguments.dataset), arguments.records):
-        print(line)
     return 0

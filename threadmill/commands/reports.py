@@ -1,4 +1,4 @@
-"""threadmill check, stats and report: what a dataset holds, and whether it is good."""
+"""threadmill check-comments, check-conversations, report and overview: whether a dataset is good, and what a run made."""
 
 import argparse
 
@@ -28,6 +28,7 @@ def add_parsers(parsers: Parsers) -> None:
         _run_check_comments,
     )
     comments.add_argument("dataset", metavar="COMMENTS", help="comments dataset")
+    comments.add_argument("--previous", default="", metavar="DIR", help="comments of the month before, to measure drift against")
     add_memory_limit(comments)
     add_settings(comments, CommentLimits)
     conversations = add_command(
@@ -38,6 +39,10 @@ def add_parsers(parsers: Parsers) -> None:
         _run_check_conversations,
     )
     conversations.add_argument("dataset", metavar="CONVERSATIONS", help="conversations dataset")
+    conversations.add_argument(
+        "--previous", default="", metavar="DIR", help="an earlier conversations dataset, to measure drift against"
+    )
+    add_memory_limit(conversations)
     add_settings(conversations, ConversationLimits)
     _add_report(parsers)
     run = add_command(
@@ -72,7 +77,9 @@ def _run_check_comments(arguments: argparse.Namespace) -> int:
     from threadmill.corpora.checks import check_comments
     from threadmill.datasets.gate import enforce
 
-    enforce(check_comments(arguments.dataset, limits, memory_limit=memory_limit(arguments)), arguments.dataset)
+    limit = memory_limit(arguments)
+    checks = check_comments(arguments.dataset, limits, previous=arguments.previous, memory_limit=limit)
+    enforce(checks, arguments.dataset)
     return 0
 
 
@@ -81,7 +88,9 @@ def _run_check_conversations(arguments: argparse.Namespace) -> int:
     from threadmill.conversations.checks import check_conversations
     from threadmill.datasets.gate import enforce
 
-    enforce(check_conversations(arguments.dataset, limits), arguments.dataset)
+    limit = memory_limit(arguments)
+    checks = check_conversations(arguments.dataset, limits, previous=arguments.previous, memory_limit=limit)
+    enforce(checks, arguments.dataset)
     return 0
 
 

@@ -4,20 +4,33 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 
 from threadmill.conversations.reading import read_examples
-from threadmill.conversations.statistics import extra_contexts
+from threadmill.conversations.statistics import CONVERSATIONS, extra_contexts
 from threadmill.datasets.dataset import Dataset
+from threadmill.errors import InputError
 
 Example = Mapping[str, str | None]
 
-_COLUMNS = ("context", "response", "context_author", "response_author", "subreddit", "thread_id", "example_id")
+_COLUMNS = (
+    "context",
+    "response",
+    "context_author",
+    "response_author",
+    "context_authors",
+    "subreddit",
+    "thread_id",
+    "example_id",
+    "created_utc",
+)
 _EXTRA = re.compile(r"^context/(\d+)$")
 # What could move the cursor, colour the terminal or reverse the text of the lines around it.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _INDENT = " " * 5
+_SECONDS_DIGITS = 12  # of years that datetime knows
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,8 @@ class Turn:
 def turns_of(example: Example) -> list[Turn]:
     """The turns of an example, oldest first; the last is the response."""
     numbers = sorted((int(match[1]) for name in example if (match := _EXTRA.match(name))), reverse=True)
-    older = [Turn(None, text) for number in numbers if (text := example[f"context/{number}"]) is not None]
+    authors = dict(enumerate((example.get("context_authors") or "").split(" ")[1:]))
+    older = [Turn(authors.get(number), text) for number in numbers if (text := example[f"context/{number}"]) is not None]
     context = Turn(example.get("context_author"), example.get("context") or "")
     response = Turn(example.get("response_author"), example.get("response") or "")
     return [*older, context, response]
@@ -42,6 +56,42 @@ def heading(example: Example) -> str:
     subreddit, thread = example.get("subreddit"), example.get("thread_id")
     parts = [f"r/{subreddit}" if subreddit else "", f"thread {thread}" if thread else ""]
     return printable(", ".join(part for part in parts if part))
+
+
+def find_example(dataset: Dataset, example_id: str) -> dict[str, str | None]:
+    """The example of that id, with all its features. Shards are read one after the other until it is found.
+
+    Raises:
+        InputError: there is none, or the dataset holds no conversations.
+        IntegrityError: a damaged shard.
+    """
+    if dataset.manifest.stage not in CONVERSATIONS:
+        raise InputError(
+            f"{dataset.uri} is a dataset of the stage {dataset.manifest.stage}; name one of conversations to see an example"
+        )
+    wanted = example_id.strip().removeprefix("t1_")
+    for shard in dataset.shards():
+        places = (read_examples(dataset.path(shard), ["example_id"])["example_id"] == wanted).arg_true()
+        if len(places):
+            features = [field.name for field in dataset.manifest.schema]
+            return read_examples(dataset.path(shard), features).row(places[0], named=True)
+    raise InputError(f"{dataset.uri} has no example {example_id!r}; example_id is the response's id, such as c3k2ab")
+
+
+def render_example(example: Example) -> str:
+    """An example as `render_dialogue` gives it, then its features that are no turns, a line each."""
+    turns = {"context", "response"}
+    others = {name: text for name, text in example.items() if text is not None and not (name in turns or _EXTRA.match(name))}
+    width = max((len(name) for name in others), default=0)
+    lines = [f"{name:<{width}}  {printable(_told(name, text))}" for name, text in sorted(others.items())]
+    return "\n".join([render_dialogue(example), "", *lines])
+
+
+def _told(name: str, text: str) -> str:
+    """A time in words, beside the seconds since 1970 that it is kept as."""
+    if name == "created_utc" and text.isdecimal() and len(text) < _SECONDS_DIGITS:
+        return f"{text} ({datetime.fromtimestamp(int(text), UTC):%Y-%m-%d %H:%M:%S} UTC)"
+    return text
 
 
 def render_dialogue(example: Example) -> str:

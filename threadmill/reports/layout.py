@@ -59,16 +59,16 @@ def _environment(autoescape: bool) -> Environment:
         percent=lambda share: f"{share:.1%}",
         percentile_name=lambda fraction: "median" if fraction == 0.5 else f"{fraction:.0%}",
         words=reason_words,
-        flat=lambda config: list(_flat(config)),
+        flat=lambda config: list(flat_settings(config)),
         md=lambda text: _MARKDOWN.sub(r"\\\1", str(text)).replace("\n", " "),
     )
     return environment
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat_settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """The settings as (name, JSON value), those within others as ``outer.inner``, sorted by name."""
     for name, value in sorted(config.items()):
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat_settings(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", orjson.dumps(value).decode()
