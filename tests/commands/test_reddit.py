@@ -238,7 +238,7 @@ class TestBadInput:
             (b"", "{} is empty (0 bytes); download it again"),
             (compressed(b""), "{} holds no lines; download it again"),
             (compressed(b"{}\n" * 50_000)[:-3], "{}: truncated: it ends at byte"),
-            (compressed(b"x" * 1000)[:9] + b"\xff" * 20, "{}: corrupt zstd data in frame 1"),
+            (compressed(b"x" * 1000)[:9] + b"\xff" * 20, "{}: corrupt: zstd frame 1 cannot be read on before byte "),
             (b"not JSON\n", "none of the 1 lines of {} is a comment"),
             (b'{"id": "c1"}\n', "none of the 1 lines of {} is a comment"),
         ],

@@ -92,11 +92,11 @@ def test_a_spoilt_byte_is_told_or_changes_nothing(tmp_path: Path, name: str) -> 
         else:
             assert text == content
     assert len(faults) > len(data) // 3 * 0.9
-    for error in faults:
-        assert PARTS[name] in error.fault
-        assert "byte" in error.fault
-        assert "last whole line" in error.fault
-        assert "\n" not in str(error)
+    for told in faults:
+        assert PARTS[name] in told.fault
+        assert "byte" in told.fault
+        assert "last whole line" in told.fault
+        assert "\n" not in str(told)
 
 
 @pytest.mark.parametrize("name", COMPRESS)

@@ -28,10 +28,13 @@ def month_of(uri: str) -> str:
 
 
 def refuse_two_of_a_month(sources: Sequence[str]) -> None:
-    """Raises InputError for two dumps of one kind and month: they would give each comment twice.
+    """Raises InputError for two dumps of one kind and month, which would give each comment twice.
 
     Files of different stems (RC_2015-05_part0, RC_2015-05_part1) are parts of a month, and fine.
     """
+    for uri in sources:
+        if sources.count(uri) > 1:
+            raise InputError(f"{public_uri(uri)} and {public_uri(uri)} are the same, byte for byte; name one of them")
     named = [(source_stem(uri).casefold(), uri) for uri in sources if month_of(uri)]
     for (stem, first), (other, second) in combinations(named, 2):
         if stem == other:
