@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -25,14 +26,15 @@ from threadmill.engine.run import run_stage
 from threadmill.errors import InputError
 from threadmill.fusion.reddit import RedditConfig, RedditStage
 from threadmill.fusion.spool import HELD_ROWS
+from threadmill.takedown.ledger import author_hash
 
-DECEMBER = JANUARY - 20 * 86_400
+DECEMBER, FEBRUARY = JANUARY - 20 * 86_400, JANUARY + 31 * 86_400
 ALL_TRAIN = {"train_split": 1.0, "validation_split": 0.0, "test_split": 0.0}
 
 
 def configured(preset: str, **changed: Any) -> RedditConfig:
-    chosen = find_preset(preset)
-    return RedditConfig(**{**asdict(chosen.threads), **asdict(chosen.conversations), **changed})
+    chosen, lenient = find_preset(preset), {"max_bad_fraction": 1.0, "merge_dumps": True}
+    return RedditConfig(**{**asdict(chosen.threads), **asdict(chosen.conversations), **lenient, **changed})
 
 
 def part_of(config: RedditConfig, kind: type) -> Any:
@@ -40,10 +42,15 @@ def part_of(config: RedditConfig, kind: type) -> Any:
 
 
 def in_one_pass(
-    folder: Path, sources: Sequence[str], config: RedditConfig, workers: int = 2, held_rows: int = HELD_ROWS
+    folder: Path,
+    sources: Sequence[str],
+    config: RedditConfig,
+    workers: int = 2,
+    held_rows: int = HELD_ROWS,
+    ledger: str = "",
 ) -> Manifest:
     uri = str(folder / "conversations")
-    manifest = run_stage(RedditStage(tuple(sources), config, workers, held_rows), uri)
+    manifest = run_stage(RedditStage(tuple(sources), config, workers, held_rows, ledger), uri)
     assert verify(uri) == []
     assert sorted(path.name for path in Path(uri).iterdir()) == sorted(
         ["manifest.json", *(file.name for file in (*manifest.shards, *manifest.dead_letters))]
@@ -51,13 +58,16 @@ def in_one_pass(
     return manifest
 
 
-def in_stages(folder: Path, sources: Sequence[str], config: RedditConfig) -> tuple[Manifest, Manifest, Manifest]:
+def in_stages(
+    folder: Path, sources: Sequence[str], config: RedditConfig, ledger: str = ""
+) -> tuple[Manifest, Manifest, Manifest]:
     """The manifests of comments, threads and conversations; what is there already is not made again."""
     comments, threads, conversations = (str(folder / name) for name in ("comments", "threads", "conversations"))
+    partly = {"allow_partial": True}
     return (
-        run_stage(IngestStage(tuple(sources)), comments, workers=1),
-        run_stage(ThreadsStage((comments,), part_of(config, ThreadsConfig), "300MB"), threads, workers=1),
-        run_stage(ConversationsStage(threads, part_of(config, ConversationsConfig)), conversations, workers=1),
+        run_stage(IngestStage(tuple(sources), config.ingest(), ledger), comments, workers=1),
+        run_stage(ThreadsStage((comments,), part_of(config, ThreadsConfig), "300MB", ledger), threads, workers=1, **partly),
+        run_stage(ConversationsStage(threads, part_of(config, ConversationsConfig)), conversations, workers=1, **partly),
     )
 
 
@@ -65,8 +75,9 @@ def assert_same(found: Manifest, staged: tuple[Manifest, Manifest, Manifest]) ->
     """The same shards, in the same order, and a funnel that is those of the stages in one."""
     comments, threads, conversations = staged
     assert found.shards == conversations.shards
-    assert (found.schema, found.statistics) == (conversations.schema, conversations.statistics)
-    assert found.dead_letters == comments.dead_letters
+    assert found.schema == conversations.schema
+    assert found.statistics == conversations.statistics
+    assert (found.dead_letters, found.partial) == (comments.dead_letters, conversations.partial)
     dropped = Counter(comments.counters.dropped) + Counter(threads.counters.dropped) + Counter(conversations.counters.dropped)
     kept = conversations.counters.kept
     assert found.counters == Counters(comments.counters.read, kept, kept, dict(dropped))
@@ -101,8 +112,11 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         ("default", {"format": "jsonl", "parent_depth": 3}),
         ("polyai", {"num_shards_test": 2, "format": "parquet"}),
         ("polyai", {"format": "jsonl", "month": "2006-03", "max_length": 60, "min_length": 20}),
+        ("blender", {"format": "parlai"}),
+        ("dialogpt", {"drop_shouting": False, "max_dialogue_words": 30}),
+        ("title", {"self_text": True, "personal_data": "drop", "rules": f"{__file__}:about_numbers"}),
     ],
-    ids=lambda value: value if isinstance(value, str) else " ".join(f"{name}={one}" for name, one in value.items()),
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_shards_of_a_sample_world_are_those_of_the_stages(
     sample: list[str], preset: str, changed: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -117,6 +131,34 @@ def test_shards_of_a_sample_world_are_those_of_the_stages(
     assert len(found.shards) > 4
     assert found.counters.dropped["duplicate"] > 1000
     assert [file.records for file in found.dead_letters] == [3]
+
+
+def about_numbers(comments: pl.DataFrame) -> pl.Series:
+    """A user's rule: no text with a digit."""
+    return comments["body"].str.contains("[0-9]")
+
+
+def test_shards_of_a_sample_world_less_what_a_ledger_names_are_those_of_the_stages(sample: list[str], tmp_path: Path) -> None:
+    lines = zstandard.ZstdDecompressor().stream_reader(Path(sample[0]).read_bytes()).read().splitlines()
+    named = [value for line in lines[::40] if (value := json.loads(line))["author"] != "[deleted]"]
+    entries = [f"id,{value['id']}" for value in named[::2]] + [f"author,{author_hash(value['author'])}" for value in named[1::2]]
+    ledger = tmp_path / "ledger.csv"
+    ledger.write_text("\n".join(["kind,value", *entries]))
+    config = configured("default")
+    found = in_one_pass(tmp_path, sample, config, ledger=str(ledger))
+    assert_same(found, in_stages(tmp_path / "stages", sample, config, str(ledger)))
+    assert found.counters.dropped["taken_down"] > len(entries)
+    assert found.inputs[-1].name == "takedown"
+
+
+def test_shards_of_what_is_whole_of_a_truncated_dump_are_those_of_the_stages(sample: list[str], tmp_path: Path) -> None:
+    cut = tmp_path / "RC_2006-01.zst"
+    content = zstandard.ZstdDecompressor().stream_reader(Path(sample[0]).read_bytes()).read()
+    cut.write_bytes(zstandard.compress(content[: len(content) // 2]) + zstandard.compress(content)[:-100])
+    config = configured("default", keep_partial=True)
+    found = in_one_pass(tmp_path, [str(cut)], config)
+    assert found.partial
+    assert_same(found, in_stages(tmp_path / "stages", [str(cut)], config))
 
 
 LONG = 127
@@ -198,7 +240,7 @@ def trap_sources(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         ("polyai", {"unescape_html": True, "parent_depth": 40, "max_length": 12, "min_length": 0}),
         ("polyai", {"month": "2006-01"}),
     ],
-    ids=lambda value: value if isinstance(value, str) else " ".join(f"{name}={one}" for name, one in value.items()),
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_shards_of_comments_with_traps_are_those_of_the_stages(
     trap_sources: list[str], preset: str, changed: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -251,7 +293,7 @@ class TestTheFunnel:
         ]
         first = Path(write_dump(tmp_path / "RC_2006-01.ndjson", told))
         first.write_bytes(self.LINES[0] + first.read_bytes() + b"".join(self.LINES[1:]))
-        second = write_dump(tmp_path / "RC_2006-02.ndjson", [comment("f", "t1_c", "t", "the text of f", created_utc=JANUARY + 9)])
+        second = write_dump(tmp_path / "RC_2006-02.ndjson", [comment("f", "t1_c", "t", "the text of f", created_utc=FEBRUARY)])
         found = in_one_pass(tmp_path, [str(first), second], configured("default", **ALL_TRAIN))
         assert found.counters.read == len(told) + len(self.LINES) + 1
         assert (found.counters.kept, found.counters.written) == (3, 3)

@@ -95,8 +95,7 @@ class RedditStage(MapStage):
         for reason, count in writer.counters.dropped.items():
             counters.drop(reason, count)
         refuse_no_examples(counters, ", ".join(self._ingest.sources), self.unit)
-        statistics = {"examples": writer.examples, "comments": read.comments}
-        return writer.in_order(output.result(task, counters, statistics, partial=read.partial))
+        return writer.in_order(output.result(task, counters, {"examples": writer.examples}, partial=read.partial))
 
     def _blocks(self, sources: Sequence[Task], output: TaskOutput, read: "_Read") -> Iterator[Reduced]:
         ledger = Ledger.load(self._ingest.ledger)
@@ -124,7 +123,7 @@ class RedditStage(MapStage):
             )
 
     def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Examples a split, and the comments that the lines held."""
+        """Examples a split."""
         return dict(parts[0])
 
 

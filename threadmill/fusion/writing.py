@@ -1,7 +1,7 @@
 """Writes the shards of conversations from ordered comments, making the examples of several groups at a time."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -35,7 +35,7 @@ class ShardsWriter:
         self._features = feature_names(config)
         self._cutters = {split: GroupCutter(count) for split, count in counts.items() if count}
         self._pool = ThreadPoolExecutor(workers)
-        self._pending: deque[tuple[ShardName, Future[tuple[Piece, Counters]]]] = deque()
+        self._pending: deque[tuple[ShardName, Future[tuple[Iterable[Piece], Counters]]]] = deque()
         self._most_pending = 2 * workers
         self._open: dict[str, tuple[ExitStack, ShardStream, ShardWriter]] = {}
         self._next = dict.fromkeys(counts, 0)
@@ -72,15 +72,16 @@ class ShardsWriter:
         if len(self._pending) > self._most_pending:
             self._write_first()
 
-    def _encode(self, group: Group, shard: ShardName) -> tuple[Piece, Counters]:
+    def _encode(self, group: Group, shard: ShardName) -> tuple[Iterable[Piece], Counters]:
         return encode_group(group.comments(), self._config, shard, group.number)
 
     def _write_first(self) -> None:
         shard, future = self._pending.popleft()
-        piece, counters = future.result()
+        pieces, counters = future.result()
         self._advance(shard.split, shard.index + 1)
         _, stream, examples = self._open[shard.split]
-        examples.write(piece)
+        for piece in pieces:
+            examples.write(piece)
         stream.records += counters.written
         self.counters.merge(counters)
         self.examples[shard.split] += counters.written
