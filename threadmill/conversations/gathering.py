@@ -14,6 +14,7 @@ from threadmill.datasets.arrow_text import large_strings
 Mask = npt.NDArray[np.bool_]
 
 _NO_AUTHOR = "[deleted]"
+_WORD = r"[^ \t\n\r\x0B\x0C]+"
 _ROOT_KINDS = {"none": "submission", "submission": "top_level", "comment": "orphan"}  # by what the first turn answers
 
 
@@ -34,8 +35,7 @@ class Gatherer:
     def examples(self, responses: Rows) -> pl.DataFrame:
         """One row a response, with the columns of `feature_names` in their order."""
         comments, links = self._comments, self._links
-        context = links.parent[responses]
-        extra = _cut_at(ancestors(links.parent, context, self._config.parent_depth - 1), self._ends)
+        context, extra = self._turns_before(responses)
         turns = _ContextTurns(context, extra)
         columns: dict[str, pl.Series] = {
             "context": comments["body"].gather(context),
@@ -54,6 +54,20 @@ class Gatherer:
         for name, rows in zip(self._extra_contexts, extra, strict=True):
             columns[name] = bodies.gather(pl.Series(rows).set(pl.Series(rows == NONE), None))
         return pl.DataFrame({name: columns[name] for name in sorted(columns, key=str.encode)})
+
+    def words_together(self, responses: Rows) -> Rows:
+        """int64[n]: the words of all turns of each example; words end at ASCII white space."""
+        everywhere = self._trimmed(np.arange(self._comments.height))
+        words = np.append(everywhere.str.count_matches(_WORD).fill_null(0).to_numpy().astype(np.int64), 0)  # NONE has none
+        context, extra = self._turns_before(responses)
+        together: Rows = words[responses] + words[context] + words[extra].sum(axis=0)
+        return together
+
+    def _turns_before(self, responses: Rows) -> tuple[Rows, Rows]:
+        """int64[n], the rows of the contexts, and int64[parent_depth - 1, n], those of the extra contexts or NONE."""
+        parent = self._links.parent
+        context = parent[responses]
+        return context, _cut_at(ancestors(parent, context, self._config.parent_depth - 1), self._ends)
 
     def _trimmed(self, extra: Rows) -> pl.Series:
         """The bodies, those that serve as extra contexts trimmed."""

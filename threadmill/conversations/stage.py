@@ -1,8 +1,9 @@
 """The conversations stage: shards of threads to shards of context/response examples."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from threadmill.conversations.config import ConversationsConfig
-from threadmill.conversations.examples import COLUMNS, feature_names, make_examples
+from threadmill.conversations.examples import COLUMNS, choose_examples, feature_names
 from threadmill.conversations.formats import Piece, encode, open_shard
+from threadmill.conversations.linking import Rows
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.digest import json_digest
@@ -59,8 +61,9 @@ class ConversationsStage(MapStage):
             open_shard(stream, self.config.format, feature_names(self.config)) as examples,
         ):
             for number, comments in enumerate(_read_groups(task.payload)):
-                piece, counts = encode_group(comments, self.config, shard, number)
-                examples.write(piece)
+                pieces, counts = encode_group(comments, self.config, shard, number)
+                for piece in pieces:
+                    examples.write(piece)
                 stream.records += counts.written
                 counters.merge(counts)
         return output.result(task, counters, {"examples": {shard.split: counters.written}})
@@ -99,13 +102,21 @@ def _read_groups(path: str) -> Iterator[pl.DataFrame]:
             yield pl.DataFrame(file.read_row_group(group, columns=list(COLUMNS)))
 
 
-def encode_group(comments: pl.DataFrame, config: ConversationsConfig, shard: ShardName, number: int) -> tuple[Piece, Counters]:
-    """The examples of the ``number``-th group of whole threads of a shard, as a piece of it, and their funnel."""
-    examples, counters = make_examples(comments, config)
-    return encode(_shuffled(examples, shard, number), config.format), counters
+def encode_group(
+    comments: pl.DataFrame, config: ConversationsConfig, shard: ShardName, number: int
+) -> tuple[Iterable[Piece], Counters]:
+    """The examples of the ``number``-th group of whole threads of a shard, as pieces of it in order, and their funnel.
+
+    The first piece is made, which mostly is all. Where a thread of very many comments makes a group large, the others are
+    made as they are asked for.
+    """
+    chosen = choose_examples(comments, config)
+    pieces = (encode(examples, config.format) for examples in chosen.slices(_shuffle(len(chosen.responses), shard, number)))
+    return chain([next(pieces)], pieces), chosen.counters
 
 
-def _shuffled(examples: pl.DataFrame, shard: ShardName, group: int) -> pl.DataFrame:
-    """The examples in an order of no meaning, the same each time and in each format: no thread's turns lie side by side."""
+def _shuffle(examples: int, shard: ShardName, group: int) -> Rows:
+    """An order of no meaning, the same each time and in each format: no thread's turns lie side by side."""
     seed = int(json_digest([shard.split, shard.index, shard.count, group])[:16], 16)
-    return examples[np.random.Generator(np.random.PCG64(seed)).permutation(examples.height)]
+    order: Rows = np.random.Generator(np.random.PCG64(seed)).permutation(examples)
+    return order
