@@ -1,7 +1,6 @@
 """Every statement of sql/ by GoogleSQL's reference evaluator and by DuckDB: equal rows."""
 
 import random
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -173,8 +172,21 @@ def keys_of(signatures: Sequence[Row]) -> list[dict[str, Any]]:
 
 def shared_of(keys: Sequence[Row]) -> Table:
     """What shared_keys.sql is to find."""
-    counts = Counter(row["key"] for row in keys)
-    return {"key": "INT64"}, [{"key": key} for key, count in counts.items() if count > 1]
+    times: dict[int, list[int]] = {}
+    for row in keys:
+        times.setdefault(row["key"], []).append(row["created_utc"])
+    rows = [{"key": key, "first_time": min(found)} for key, found in times.items() if len(found) > 1]
+    return {"key": "INT64", "first_time": "INT64"}, rows
+
+
+def examples_of_shared(keys: Sequence[Row]) -> Table:
+    """What examples_of_shared_keys.sql is to find."""
+    firsts = {row["key"]: row["first_time"] for row in shared_of(keys)[1]}
+    columns = {**dict.fromkeys(["part", "place", "key"], "INT64"), "example_id": "STRING"}
+    rows = [{**row, "at_first_time": firsts.get(row["key"]) == row["created_utc"]} for row in keys if row["key"] in firsts]
+    return {**columns, "is_exact": "BOOL", "at_first_time": "BOOL"}, [
+        row for row in rows if row["part"] == 0 or row["at_first_time"]
+    ]
 
 
 def examples_of(numbers: Iterable[int], *changed: int) -> Table:
@@ -221,9 +233,10 @@ CASES = {
     ),
     "signature_keys": Case("signature_keys", {"signatures": (SIGNATURES, SIGNED)}, {}),
     "shared_keys": Case("shared_keys", {"signature_keys": (SIGNATURE_KEYS, KEYS)}, {}),
-    "duplicate_examples": Case(
-        "duplicate_examples", {"signature_keys": (SIGNATURE_KEYS, KEYS), "shared_keys": shared_of(KEYS)}, {}
+    "examples_of_shared_keys": Case(
+        "examples_of_shared_keys", {"signature_keys": (SIGNATURE_KEYS, KEYS), "shared_keys": shared_of(KEYS)}, {}
     ),
+    "duplicate_examples": Case("duplicate_examples", {"examples_of_shared_keys": examples_of_shared(KEYS)}, {}),
     "cross_split_duplicates": Case("cross_split_duplicates", {"signature_keys": (SIGNATURE_KEYS, KEYS)}, {}),
     "cross_split_duplicates of none": Case("cross_split_duplicates", {"signature_keys": (SIGNATURE_KEYS, [])}, {}),
     "example_differences": Case(

@@ -111,6 +111,7 @@ def duplicate_places(signatures: Sequence[Dataset], memory_limit: str, threads: 
         warehouse.load("signatures", *files)
         warehouse.define("signature_keys", "signature_keys")
         warehouse.create("shared_keys", "shared_keys")
+        warehouse.create("examples_of_shared_keys", "examples_of_shared_keys")
         return warehouse.query("duplicate_examples")
 
 
