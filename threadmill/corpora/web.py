@@ -94,7 +94,7 @@ def is_current(url: str, version: Version) -> bool:
         with _answer(url, {name: value for name, value in conditions.items() if value}) as response:
             return response.status_code == 304 or (_accept(url, response) and Version.of(response).is_same(version))
     except _InterruptedError as error:
-        raise DownloadError(f"{public_uri(url)}: {error}; try again later") from error
+        raise DownloadError(f"{public_uri(url)}: {error}, so it is not known whether the file changed") from error
 
 
 def fetch(url: str, part: str, noted: Version | None, note: Callable[[Version], None], pause: float) -> Version:

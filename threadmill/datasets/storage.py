@@ -1,5 +1,6 @@
 """Files on any fsspec filesystem: read, list, and write so that a file is whole or absent."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, cast
 
 TEMPORARY_PREFIX = ".writing-"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def is_local(uri: str) -> bool:
@@ -169,6 +171,10 @@ def atomic_path(path: str) -> Iterator[str]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in _NO_ROOM and error.filename is None:  # a write names no file
+            error.filename = path
+        raise
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)

@@ -3,6 +3,9 @@ import gzip
 import json
 import lzma
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -146,7 +149,7 @@ def test_an_error_in_the_second_source_leaves_no_dataset(tmp_path: Path) -> None
         (b"", "is empty"),
         (zstandard.compress(b""), "holds no lines"),
         (b"\n\n", "none of the 2 lines"),
-        (b"id,body\n1,text\n", r"none of the 2 lines .*malformed JSON: 2.*name a file of Reddit comments"),
+        (b"nothing\n1,text\n", r"none of the 2 lines .*malformed JSON: 2.*name a file of Reddit comments"),
     ],
 )
 def test_a_source_without_comments_is_an_error(tmp_path: Path, content: bytes, message: str) -> None:
@@ -290,6 +293,9 @@ def test_comments_of_another_month_than_the_name_tells_are_bad_lines(tmp_path: P
     assert manifest.counters.dropped == {"wrong month": 1}
     with pytest.raises(InputError, match=r"holds no comment of 2009-07, but of 2005-12 to 2006-01; name the month's dump"):
         ingest(tmp_path / "other", source, source_month="2009-07")
+    misnamed = dump(tmp_path / "RC_2009-07.ndjson", lines)
+    with pytest.raises(InputError, match=r"holds no comment of 2009-07, but of 2005-12 to 2006-01; rename it, or give --source-"):
+        ingest(tmp_path / "misnamed", misnamed)
     nameless = dump(tmp_path / "comments.ndjson", lines)
     assert ingest(tmp_path / "nameless", nameless).counters.dropped == {}
 
@@ -360,3 +366,14 @@ def test_every_line_of_the_real_dumps_is_a_comment(tmp_path: Path, name: str, li
     rows = rows_of(tmp_path / "comments")
     assert rows.select(pl.col("id", "thread_id", "parent_id", "body", "created_utc").null_count()).row(0) == (0,) * 5
     assert not rows["thread_id"].str.contains("_").any()
+
+
+def test_a_disk_without_room_is_one_line_and_leaves_no_dataset(tmp_path: Path) -> None:
+    source = dump(tmp_path / "RC_2006-01.zst", [comment(f"c{number}", body=f"{number**5:x}" * 5) for number in range(5000)])
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
+    command = [sys.executable, "-c", limited + "from threadmill.cli import main; sys.exit(main())"]
+    output = tmp_path / "comments"
+    done = subprocess.run([*command, "ingest", source, "--output", str(output)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"threadmill: error: {output}/\S+: File too large; check that it is there, .*has room\n", done.stderr)
+    assert left_in(output) == []

@@ -53,7 +53,7 @@ def parsed_blocks(
     before = planned or fingerprint(readable(source))
     refuse_change(source, before)
     fault = ""
-    totals = _Totals(source, config.source_month or month_of(source))
+    totals = _Totals(source, config)
 
     def work(piece: Piece) -> tuple[_Tally, Result]:
         parsed = piece()
@@ -95,8 +95,9 @@ class _Tally:
 class _Totals:
     """What was read of a source so far, as far as it tells that the source is the wrong one."""
 
-    def __init__(self, source: str, month: str) -> None:
-        self.month = month
+    def __init__(self, source: str, config: SourceConfig) -> None:
+        self.month = config.source_month or month_of(source)
+        self._remedy = "name the month's dump, or another month" if config.source_month else "rename it, or give --source-month"
         self._source = source
         self._lines = self._kept = 0
         self._other_months: Counter[str] = Counter()
@@ -121,7 +122,7 @@ class _Totals:
         if self._other_months and not self._kept:
             raise InputError(
                 f"{public_uri(self._source)} holds no comment of {self.month}, but of {month_range(self._other_months)}; "
-                "name the month's dump, or another month"
+                + self._remedy
             )
 
 
