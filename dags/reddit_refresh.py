@@ -13,20 +13,10 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, chain
 
+from operators import reddit
 from operators.params import reddit_params
 from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, VocabularyOperator
-from operators.reddit import (
-    CheckCommentsOperator,
-    CheckConversationsOperator,
-    ConversationsOperator,
-    DeduplicateOperator,
-    IngestOperator,
-    PlanRedditMonth,
-    RedditDumpSensor,
-    SignaturesOperator,
-    ThreadsOperator,
-    planned,
-)
+from operators.reddit import planned, planned_list, returned
 from operators.release import PublishOperator, ReportOperator
 
 ASSETS = [Asset(name=name, uri=f"threadmill://reddit/{name}") for name in ("conversations", "records", "model")]
@@ -49,54 +39,42 @@ with DAG(
     },
     tags=["threadmill", "reddit"],
 ) as dag:
-    plan = PlanRedditMonth(task_id="plan", multiple_outputs=True, execution_timeout=timedelta(minutes=10))
+    plan = reddit.PlanRedditMonth(task_id="plan", multiple_outputs=True, execution_timeout=timedelta(minutes=10))
 
     with TaskGroup("ingestion", tooltip="The month's dump to one table of comments", prefix_group_id=False):
-        wait = RedditDumpSensor(
-            task_id="wait_for_source",
-            sources=plan.output["sources"],
-            poke_interval=timedelta(minutes=10),
+        wait = reddit.RedditDumpSensor(
+            task_id="wait_for_source", sources=planned_list("sources"), poke_interval=timedelta(minutes=10),
             timeout=timedelta(days=14),
-        )
-        ingest = IngestOperator(
-            task_id="ingest",
-            sources=plan.output["sources"],
-            month=planned("month"),
-            ledger=planned("ledger"),
-            uri=planned("comments"),
-        )
-        check_comments = CheckCommentsOperator(
-            task_id="check_comments", comments=ingest.output, month=planned("month"), previous=planned("previous_comments")
+        )  # fmt: skip
+        ingest = reddit.IngestOperator(task_id="ingest", sources=planned_list("sources"), uri=planned("comments"))
+        check_comments = reddit.CheckCommentsOperator(
+            task_id="check_comments", comments=ingest.output, previous=planned("previous_comments")
         )
 
     with TaskGroup("examples", tooltip="Comments to threads, threads to context/response examples", prefix_group_id=False):
-        threads = ThreadsOperator(
-            task_id="threads",
-            comments=planned("comments"),
-            lookback=plan.output["lookback"],
-            month=planned("month"),
-            ledger=planned("ledger"),
-            uri=planned("threads"),
+        threads = reddit.ThreadsOperator(
+            task_id="threads", comments=planned("comments"), lookback=planned_list("lookback"), uri=planned("threads")
         )
-        conversations = ConversationsOperator(task_id="conversations", threads=threads.output, uri=planned("conversations"))
-        signatures = SignaturesOperator(task_id="signatures", conversations=conversations.output, uri=planned("signatures"))
-        deduplicate = DeduplicateOperator(
-            task_id="deduplicate",
-            conversations=conversations.output,
-            signatures=signatures.output,
-            earlier=plan.output["earlier_signatures"],
-            uri=planned("deduplicated"),
+        conversations = reddit.ConversationsOperator(
+            task_id="conversations", threads=threads.output, uri=planned("conversations")
         )
-        check = CheckConversationsOperator(
+        signatures = reddit.SignaturesOperator(
+            task_id="signatures", conversations=conversations.output, uri=planned("signatures")
+        )
+        deduplicate = reddit.DeduplicateOperator(
+            task_id="deduplicate", conversations=planned("conversations"), signatures=signatures.output,
+            earlier=planned_list("earlier_signatures"), uri=planned("deduplicated"),
+        )  # fmt: skip
+        check = reddit.CheckConversationsOperator(
             task_id="check_conversations", conversations=deduplicate.output, previous=planned("previous_conversations")
         )
 
     with TaskGroup("pretraining", tooltip="Conversations to BERT's records", prefix_group_id=False):
         vocabulary = VocabularyOperator(
-            task_id="vocabulary", conversations=deduplicate.output, month=planned("month"), uri=planned("vocabularies")
+            task_id="vocabulary", conversations=returned("deduplicate"), month=planned("month"), uri=planned("vocabularies")
         )
         records = RecordsOperator(
-            task_id="records", conversations=deduplicate.output, vocabulary=vocabulary.output, uri=planned("records")
+            task_id="records", conversations=returned("deduplicate"), vocabulary=vocabulary.output, uri=planned("records")
         )
 
     with TaskGroup("training", tooltip="Records to a trained and measured model", prefix_group_id=False):
@@ -108,7 +86,7 @@ with DAG(
 
     with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):
         made = {name: planned(name) for name in ("comments", "threads", "records", "model", "evaluation")}
-        made["conversations"] = deduplicate.output
+        made["conversations"] = returned("deduplicate")
         report = ReportOperator(task_id="report", datasets={**made, "vocabulary": vocabulary.output}, uri=planned("report"))
         publish = PublishOperator(task_id="publish", datasets={asset.name: made[asset.name] for asset in ASSETS}, assets=ASSETS)
 

@@ -1,5 +1,6 @@
 """Operators of the Reddit road: plan the month, wait for its dumps, ingest, threads, conversations without duplicates, checks."""
 
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,20 @@ SAMPLE = "sample"
 def planned(name: str) -> str:
     """The template of one entry of the plan. (A template draws no edge in the graph: the order of tasks tells it all.)"""
     return "{{ ti.xcom_pull(task_ids='plan', key='" + name + "') }}"
+
+
+def planned_list(name: str) -> str:
+    """The template of an entry that is a list, which comes as JSON."""
+    return "{{ ti.xcom_pull(task_ids='plan', key='" + name + "') | tojson }}"
+
+
+def returned(task_id: str) -> str:
+    """The template of the URI that a task returned."""
+    return "{{ ti.xcom_pull(task_ids='" + task_id + "') }}"
+
+
+def _listed(value: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(json.loads(value) if isinstance(value, str) else value)
 
 
 _DATASETS = (
@@ -128,7 +143,7 @@ class RedditDumpSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("sources",)
     ui_color = "#fef7e0"
 
-    def __init__(self, *, sources: Sequence[str] | Any, **kwargs: Any) -> None:
+    def __init__(self, *, sources: Sequence[str] | str, **kwargs: Any) -> None:
         super().__init__(mode="reschedule", **kwargs)
         self.sources = sources
 
@@ -136,13 +151,13 @@ class RedditDumpSensor(BaseSensorOperator):
         """True when all dumps are there; a folder or an empty file in the place of one fails at once."""
         from threadmill.corpora.reddit.sources import check_source, source_exists
 
-        for source in self.sources:
+        for source in _listed(self.sources):
             with permanent_faults():
                 if not source_exists(source):
                     log.info("wait_for_source: %s is not there yet", source)
                     return False
                 check_source(source)
-        log.info("wait_for_source: %s is there", ", ".join(self.sources))
+        log.info("wait_for_source: %s is there", ", ".join(_listed(self.sources)))
         return True
 
 
@@ -151,7 +166,9 @@ class IngestOperator(StageOperator):
 
     template_fields: Sequence[str] = ("uri", "sources", "month", "ledger")
 
-    def __init__(self, *, sources: Sequence[str] | Any, month: str, ledger: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *, sources: Sequence[str] | str, month: str = planned("month"), ledger: str = planned("ledger"), **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.sources, self.month, self.ledger = sources, month, ledger
 
@@ -160,7 +177,7 @@ class IngestOperator(StageOperator):
         from threadmill.corpora.reddit.ingest import IngestStage
 
         config = replace(picked(context["params"]).ingest, source_month=self.month)
-        return IngestStage(tuple(self.sources), config, self.ledger)
+        return IngestStage(_listed(self.sources), config, self.ledger)
 
 
 class CheckCommentsOperator(BaseOperator):
@@ -173,7 +190,7 @@ class CheckCommentsOperator(BaseOperator):
     template_fields: Sequence[str] = ("comments", "month", "previous")
     ui_color = "#e6f4ea"
 
-    def __init__(self, *, comments: str, month: str, previous: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, comments: str, month: str = planned("month"), previous: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.comments, self.month, self.previous = comments, month, previous
 
@@ -194,7 +211,15 @@ class ThreadsOperator(StageOperator):
 
     template_fields: Sequence[str] = ("uri", "comments", "lookback", "month", "ledger")
 
-    def __init__(self, *, comments: str, lookback: Sequence[str] | Any, month: str, ledger: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        comments: str,
+        lookback: Sequence[str] | str,
+        month: str = planned("month"),
+        ledger: str = planned("ledger"),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.comments, self.lookback, self.month, self.ledger = comments, lookback, month, ledger
 
@@ -203,7 +228,7 @@ class ThreadsOperator(StageOperator):
         from threadmill.conversations.threads import ThreadsStage
 
         config = replace(picked(context["params"]).threads, month=self.month)
-        return ThreadsStage((*self.lookback, self.comments), config, get_settings().memory_limit, self.ledger)
+        return ThreadsStage((*_listed(self.lookback), self.comments), config, get_settings().memory_limit, self.ledger)
 
 
 class ConversationsOperator(StageOperator):
@@ -247,7 +272,7 @@ class DeduplicateOperator(StageOperator):
 
     template_fields: Sequence[str] = ("uri", "conversations", "signatures", "earlier")
 
-    def __init__(self, *, conversations: str, signatures: str, earlier: Sequence[str] | Any, **kwargs: Any) -> None:
+    def __init__(self, *, conversations: str, signatures: str, earlier: Sequence[str] | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conversations, self.signatures, self.earlier = conversations, signatures, earlier
 
@@ -256,7 +281,7 @@ class DeduplicateOperator(StageOperator):
         from threadmill.deduplication.deduplicate import DeduplicateStage
 
         config = picked(context["params"]).deduplication
-        return DeduplicateStage(self.conversations, self.signatures, tuple(self.earlier), config, get_settings().memory_limit)
+        return DeduplicateStage(self.conversations, self.signatures, _listed(self.earlier), config, get_settings().memory_limit)
 
     def execute(self, context: "Context") -> str:
         """Runs the stage, unless deduplication is none."""
@@ -273,7 +298,7 @@ class CheckConversationsOperator(BaseOperator):
     template_fields: Sequence[str] = ("conversations", "previous")
     ui_color = "#e6f4ea"
 
-    def __init__(self, *, conversations: str, previous: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, conversations: str, previous: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conversations, self.previous = conversations, previous
 

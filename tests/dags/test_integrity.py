@@ -38,7 +38,7 @@ print(json.dumps([heavy, digests]))
 
 GROUPS = {
     "ingestion": {"wait_for_source", "ingest", "check_comments"},
-    "examples": {"threads", "conversations", "check_conversations"},
+    "examples": {"threads", "conversations", "signatures", "deduplicate", "check_conversations"},
     "pretraining": {"vocabulary", "records"},
     "training": {"train", "evaluate"},
     "release": {"report", "publish"},

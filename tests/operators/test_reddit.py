@@ -213,7 +213,9 @@ class TestIngest:
         dump.write_bytes(zstandard.compress(whole[:3000]) + zstandard.compress(whole[3000:])[:-20])
         comments = ingest(root / "comments", str(dump), "2005-12", keep_partial=True)
         assert read_manifest(comments).partial
-        threads = ThreadsOperator(task_id="t", uri=str(root / "threads"), comments=comments, lookback=[], month="2005-12")
+        threads = ThreadsOperator(
+            task_id="t", uri=str(root / "threads"), comments=comments, lookback=[], month="2005-12", ledger=""
+        )
         with pytest.raises(AirflowFailException, match="incomplete input"):
             threads.execute(context())
         assert read_manifest(threads.execute(context(allow_partial=True))).partial
@@ -238,7 +240,7 @@ class TestThreadsAndConversations:
         december, january = months
         params = context(num_shards_train=2)
         threads = ThreadsOperator(
-            task_id="threads", uri=str(root / "threads"), comments=january, lookback=[december], month="2006-01"
+            task_id="threads", uri=str(root / "threads"), comments=january, lookback=[december], month="2006-01", ledger=""
         ).execute(params)
         manifest = Dataset.open(threads, "threads").manifest
         assert [entry.uri for entry in manifest.inputs] == [december, january]
@@ -252,24 +254,24 @@ class TestThreadsAndConversations:
     def test_checks_of_comments_stop_the_run_at_the_limit_of_the_form(self, root: Path, tmp_path: Path) -> None:
         dump = write_dump(tmp_path / "RC.zst", DECEMBER, body="[deleted]")
         comments = ingest(root / "comments", dump, "2005-12")
-        check = CheckCommentsOperator(task_id="check", comments=comments, month="2005-12")
+        check = CheckCommentsOperator(task_id="check", comments=comments, month="2005-12", previous="")
         with pytest.raises(AirflowFailException, match=r"1 of 11 checks failed: tombstones is 1, wanted 0 to 0\.5"):
             check.execute(context())
         check.execute(context(max_tombstone_rate=1))
 
     def test_checks_of_comments_are_of_the_runs_month(self, root: Path, months: tuple[str, str]) -> None:
         _, january = months
-        check = CheckCommentsOperator(task_id="check", comments=january, month="2006-02")
+        check = CheckCommentsOperator(task_id="check", comments=january, month="2006-02", previous="")
         with pytest.raises(AirflowFailException, match=r"not of 2006-02 is 1, wanted <= 0\.01"):
             check.execute(context())
 
     def test_checks_of_conversations_stop_the_run_at_the_limit_of_the_form(self, root: Path, months: tuple[str, str]) -> None:
         december, _ = months
         threads = ThreadsOperator(
-            task_id="threads", uri=str(root / "threads"), comments=december, lookback=[], month="2005-12"
+            task_id="threads", uri=str(root / "threads"), comments=december, lookback=[], month="2005-12", ledger=""
         ).execute(context())
         conversations = ConversationsOperator(task_id="talk", uri=str(root / "talk"), threads=threads).execute(context())
-        check = CheckConversationsOperator(task_id="check", conversations=conversations)
+        check = CheckConversationsOperator(task_id="check", conversations=conversations, previous="")
         check.execute(context(min_examples=40))
         with pytest.raises(AirflowFailException, match="examples is 40, wanted >= 41"):
             check.execute(context(min_examples=41))
@@ -279,7 +281,7 @@ class TestThreadsAndConversations:
     def test_a_dump_without_an_example_fails_at_once(self, root: Path, tmp_path: Path) -> None:
         comments = ingest(root / "comments", write_dump(tmp_path / "RC.zst", DECEMBER, body="no"), "2005-12")
         threads = ThreadsOperator(
-            task_id="threads", uri=str(root / "threads"), comments=comments, lookback=[], month="2005-12"
+            task_id="threads", uri=str(root / "threads"), comments=comments, lookback=[], month="2005-12", ledger=""
         ).execute(context())
         with pytest.raises(AirflowFailException, match="its 60 comments give no example"):
             ConversationsOperator(task_id="talk", uri=str(root / "talk"), threads=threads).execute(context())
@@ -299,7 +301,9 @@ class TestDeduplication:
                 own |= {"subreddit": "reddit.com", "created_utc": start, "body": f"what only {month} says, and no other"}
                 stream.write(zstandard.compress(json.dumps(own).encode()))
             comments = ingest(folder / "comments", dump, month)
-            threads = ThreadsOperator(task_id="t", uri=str(folder / "threads"), comments=comments, lookback=[], month=month)
+            threads = ThreadsOperator(
+                task_id="t", uri=str(folder / "threads"), comments=comments, lookback=[], month=month, ledger=""
+            )
             talk = ConversationsOperator(task_id="c", uri=str(folder / "conversations"), threads=threads.execute(context()))
             made.append(talk.execute(context()))
         return made
