@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from threadmill import __version__
-from threadmill.commands import datasets, deduplication, pretraining, reddit, reports, takedown, training, views
+from threadmill.commands import datasets, deduplication, pretraining, reddit, reports, tables, takedown, training, views
 from threadmill.errors import ConfigError, ThreadmillError
 
-_AREAS = (reddit, takedown, deduplication, pretraining, training, reports, views, datasets)
+_AREAS = (reddit, tables, takedown, deduplication, pretraining, training, reports, views, datasets)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -22,6 +22,21 @@ class Warehouse(Protocol):
     def store(self, table: str, rows: pa.Table) -> None:
         """Stores a small Arrow table as ``table``."""
 
+    def tables(self, dataset: str) -> list[str]:
+        """The names of a dataset's tables and views, in order; none where there is no such dataset."""
+
+    def columns(self, dataset: str, name: str) -> list[str]:
+        """The names of a table's columns."""
+
+    def select(self, table: str, dataset: str, names: Sequence[str], columns: Sequence[str]) -> None:
+        """Makes tables of a dataset readable as ``table``.
+
+        Args:
+            names: the tables', as `tables` gives them. Besides its columns a row has ``part`` (INT64): which of them it is
+                from, counted from 0.
+            columns: the columns it has, each as STRING, and NULL where a table lacks it.
+        """
+
     def create(self, table: str, statement: str, parameters: Parameters | None = None) -> None:
         """Stores the rows of a statement of sql/ as ``table``."""
 

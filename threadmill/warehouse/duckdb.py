@@ -20,6 +20,7 @@ _IDENTIFIER = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _MEMORY = re.compile(r"^\s*(?P<number>\d+(\.\d+)?)\s*(?P<unit>[KMGT])(?P<binary>i?)B\s*$", re.IGNORECASE)
 _BYTES_A_THREAD = 250_000_000
 _BATCH_ROWS = 65_536
+_ATTACHED = "attached"  # the catalog of the database that was given
 
 
 class DuckDBWarehouse:
@@ -29,12 +30,14 @@ class DuckDBWarehouse:
         memory_limit: what DuckDB may hold before it spills, such as "1GB".
         threads: its threads at most; there are fewer where the memory limit is small.
         spill_folder: where it spills; a folder of its own is made below it, and removed at the end.
+        database: a DuckDB file whose schemas are the datasets that `tables` and `select` know; it is only read.
 
     Raises:
         ConfigError: the memory limit is none.
+        InputError: the database is none, or cannot be opened.
     """
 
-    def __init__(self, memory_limit: str, threads: int, spill_folder: str) -> None:
+    def __init__(self, memory_limit: str, threads: int, spill_folder: str, database: str = "") -> None:
         limit = _bytes(memory_limit)
         # A sort that spills holds about 120,000 rows a thread: more threads than the memory serves end in an error.
         threads = max(1, min(threads, limit // _BYTES_A_THREAD))
@@ -43,6 +46,8 @@ class DuckDBWarehouse:
             config={"memory_limit": f"{limit // 1000}KB", "threads": threads, "temp_directory": self._spill}
         )
         self._connection.execute("SET TimeZone = 'UTC'")
+        if database:
+            self._attach(database)
 
     def __enter__(self) -> "DuckDBWarehouse":
         return self
@@ -61,6 +66,47 @@ class DuckDBWarehouse:
         self._connection.register("rows_to_store", rows)
         self._execute(f"CREATE OR REPLACE TABLE {_identifier(table)} AS FROM rows_to_store")
         self._connection.unregister("rows_to_store")
+
+    def _attach(self, database: str) -> None:
+        path = os.path.abspath(storage.local_path(database))
+        try:
+            self._connection.execute(f"ATTACH {_literal(path)} AS {_ATTACHED} (TYPE duckdb, READ_ONLY)")
+        except duckdb.Error as error:
+            self.__exit__(None, None, None)
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{database} cannot be read ({reason}); name a DuckDB database file that no one writes to"
+            ) from error
+
+    def tables(self, dataset: str) -> list[str]:
+        """The names of the tables and views of a schema of the attached database; see `Warehouse.tables`."""
+        found = self._connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_catalog = ? AND table_schema = ? ORDER BY ALL",
+            [_ATTACHED, dataset],
+        ).fetchall()
+        return [name for (name,) in found]
+
+    def columns(self, dataset: str, name: str) -> list[str]:
+        """The names of a table's columns; see `Warehouse.columns`."""
+        found = self._connection.execute(
+            "SELECT column_name FROM information_schema.columns "
+            "WHERE table_catalog = ? AND table_schema = ? AND table_name = ? ORDER BY ordinal_position",
+            [_ATTACHED, dataset, name],
+        ).fetchall()
+        return [column for (column,) in found]
+
+    def select(self, table: str, dataset: str, names: Sequence[str], columns: Sequence[str]) -> None:
+        """Makes tables of the attached database readable as ``table``; see `Warehouse.select`."""
+        reads = []
+        for part, name in enumerate(names):
+            present = self.columns(dataset, name)
+            texts = [
+                f"CAST({_quoted(column) if column in present else 'NULL'} AS VARCHAR) AS {_identifier(column)}"
+                for column in columns
+            ]
+            place = ".".join([_ATTACHED, _quoted(dataset), _quoted(name)])
+            reads.append(f"SELECT {', '.join(texts)}, {part}::BIGINT AS part FROM {place}")
+        self._execute(f"CREATE OR REPLACE VIEW {_identifier(table)} AS {' UNION ALL '.join(reads)}")
 
     def create(self, table: str, statement: str, parameters: Parameters | None = None) -> None:
         """Stores the rows of a statement of sql/ as ``table``."""
@@ -114,9 +160,17 @@ def _bytes(memory_limit: str) -> int:
 
 
 def _read_parquet(uris: Sequence[str]) -> str:
-    paths = [os.path.abspath(storage.local_path(uri)) for uri in uris]
-    literals = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    literals = ", ".join(_literal(os.path.abspath(storage.local_path(uri))) for uri in uris)
     return f"read_parquet([{literals}])"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _quoted(name: str) -> str:
+    """A name that the database itself has given, such as 2015_05, as an identifier."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _identifier(name: str) -> str:

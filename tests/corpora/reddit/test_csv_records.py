@@ -1,6 +1,7 @@
 import csv
 import io
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ NEWLINES_IN_QUOTES = b'a,"1\n2\r\n3""",\xc3\xa9\r\nb,c,"d"\n'
 
 def pieces_of(content: bytes, cuts: Iterable[int]) -> list[bytes]:
     bounds = [0, *sorted(cut % (len(content) + 1) for cut in cuts), len(content)]
-    return [content[start:end] for start, end in zip(bounds, bounds[1:], strict=False) if end > start]
+    return [content[start:end] for start, end in pairwise(bounds) if end > start]
 
 
 def fields_of(block: Records, columns: int) -> list[tuple[list[str | None], int, int]]:

@@ -1,8 +1,10 @@
 """Settings of the ingest stage."""
 
+import re
 from dataclasses import dataclass
 
 from threadmill.config import check_settings, setting
+from threadmill.errors import ConfigError
 from threadmill.months import check_month
 
 
@@ -32,3 +34,29 @@ class IngestConfig(SourceConfig):
     """How dumps are read, and how their comments are cut into shards."""
 
     shard_rows: int = setting(1_000_000, "Comments a shard at most: a million is about 128 MB", minimum=1)
+
+
+@dataclass(frozen=True)
+class TablesConfig:
+    """Which monthly tables of a database are read, and how their comments are cut into shards."""
+
+    dataset: str = setting("reddit_comments", "Dataset (in DuckDB: schema) that holds the tables")
+    pattern: str = setting(
+        "", "Regular expression for the names of the tables, such as ^201[5678]_[01][0-9]$; empty: all named YYYY_MM"
+    )
+    month: str = setting("", "YYYY-MM of the one table wanted, instead of a pattern")
+    max_bad_fraction: float = setting(
+        0.01, "Rows without a usable comment, of all rows read, above which the run fails", minimum=0, maximum=1
+    )
+    shard_rows: int = setting(1_000_000, "Comments a shard at most: a million is about 128 MB", minimum=1)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.month and self.pattern:
+            raise ConfigError("both a month and a pattern were given; give one of them")
+        if self.month:
+            check_month(self.month)
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ConfigError(f"pattern is {self.pattern!r}, which is no regular expression ({error})") from None

@@ -1,7 +1,7 @@
 """The ingest stage: dumps to Parquet shards of comments, with dead letters for the lines that hold none."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -89,25 +89,7 @@ class IngestStage(MapStage):
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Reads one source to its shards and dead letters."""
         source = self.sources[task.payload.index]
-        counters, statistics, partial = Counters(), _Statistics(), False
-        with (
-            output.dead_letters(dead_letters_name(task.name)) as letters_stream,
-            output.numbered_shards(task.name, "parquet") as shards,
-            _ParquetShards(shards, self.config.shard_rows) as writer,
-        ):
-            for parsed, taken_down in self._read(task.payload):
-                writer.write(parsed.comments)
-                statistics.add(parsed)
-                statistics.bad_lines.add(source, parsed.letters)
-                write_letters(letters_stream, source, parsed.letters)
-                counters.kept += parsed.comments.height
-                for letter in parsed.letters:
-                    counters.drop(letter.reason)
-                counters.drop("taken_down", taken_down)
-                counters.read += parsed.lines
-                partial = partial or bool(parsed.partial)
-        counters.written = counters.kept
-        return output.result(task, counters, statistics.to_json(), partial=partial)
+        return write_comments(task, output, source, self._read(task.payload), self.config.shard_rows)
 
     def _read(self, task: SourceTask) -> Iterator[tuple[Parsed, int]]:
         """The source's pieces less the comments that the ledger names, each with the number of those."""
@@ -137,11 +119,7 @@ class IngestStage(MapStage):
         Raises:
             InputError: too many lines of all sources together are bad.
         """
-        merged = _Statistics()
-        for part in parts:
-            merged.merge(part)
-        merged.bad_lines.check(merged.lines, self.config.max_bad_fraction)
-        return merged.to_json()
+        return merged_statistics(parts, self.config.max_bad_fraction)
 
 
 def dead_letters_name(task: str) -> str:
@@ -155,6 +133,44 @@ def write_letters(stream: ShardStream, source: str, letters: Sequence[DeadLetter
         entry = {"file": source_name(source), "line": letter.line, "reason": letter.reason}
         stream.write(orjson.dumps({**entry, "detail": letter.detail, "text": letter.text}, option=orjson.OPT_APPEND_NEWLINE))
         stream.records += 1
+
+
+def write_comments(
+    task: Task, output: TaskOutput, source: str, pieces: Iterable[tuple[Parsed, int]], shard_rows: int
+) -> TaskResult:
+    """Writes what a source gave to shards of ``shard_rows`` comments and to dead letters.
+
+    Args:
+        pieces: what its pieces gave, each with the number of comments that were taken out of it.
+    """
+    counters, statistics, partial = Counters(), _Statistics(), False
+    with (
+        output.dead_letters(dead_letters_name(task.name)) as letters_stream,
+        output.numbered_shards(task.name, "parquet") as shards,
+        _ParquetShards(shards, shard_rows) as writer,
+    ):
+        for parsed, taken_down in pieces:
+            writer.write(parsed.comments)
+            statistics.add(parsed)
+            statistics.bad_lines.add(source, parsed.letters)
+            write_letters(letters_stream, source, parsed.letters)
+            counters.kept += parsed.comments.height
+            for letter in parsed.letters:
+                counters.drop(letter.reason)
+            counters.drop("taken_down", taken_down)
+            counters.read += parsed.lines
+            partial = partial or bool(parsed.partial)
+    counters.written = counters.kept
+    return output.result(task, counters, statistics.to_json(), partial=partial)
+
+
+def merged_statistics(parts: Sequence[Mapping[str, Any]], max_bad_fraction: float) -> dict[str, Any]:
+    """The statistics of all sources; raises InputError where too many lines of all of them together are bad."""
+    merged = _Statistics()
+    for part in parts:
+        merged.merge(part)
+    merged.bad_lines.check(merged.lines, max_bad_fraction)
+    return merged.to_json()
 
 
 class _ParquetShards:
