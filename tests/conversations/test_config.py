@@ -1,6 +1,8 @@
 import hashlib
 import json
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from threadmill.conversations.config import (
     ThreadsConfig,
     find_preset,
 )
+from threadmill.conversations.rules_config import RulesConfig
 from threadmill.datasets.digest import config_json
 from threadmill.errors import ConfigError
 
@@ -83,6 +86,18 @@ def test_threads_settings_of_no_use_are_told_in_a_line(settings: dict[str, Any],
         ({"min_length": -1}, "min_length is -1"),
         ({"max_length": 8}, r"max_length is 8; it must be at least min_length \(9\)"),
         ({"format": "csv"}, "format is 'csv'; use one of tfrecord, jsonl"),
+        ({"failed_turn": "keep"}, "failed_turn is 'keep'; use one of cut, drop, subtree"),
+        ({"personal_data": "hide"}, "personal_data is 'hide'; use one of keep, mask, drop"),
+        ({"max_words": 3, "min_words": 4}, r"max_words is 3; it must be at least min_words \(4\)"),
+        ({"languages": "english"}, "languages names 'english'; write ISO 639-1 codes"),
+        ({"bots": "@known"}, "there is no list @known; use one of @known-bots, @non-english, names, or a file of names"),
+        ({"subreddits": "none/there.txt"}, r"none/there.txt cannot be read \(No such file or directory\); check the path"),
+        ({"blocklist": "words.txt"}, "words.txt cannot be read"),
+        ({"rules": "my_rules"}, "rules names 'my_rules'; write it as package.module:function or path/to/file.py:function"),
+        ({"rules": "no_such_package.rules:short"}, "no_such_package.rules:short, but there is no such module"),
+        ({"rules": "no/such/file.py:short"}, "no/such/file.py:short, but there is no such module"),
+        ({"rules": "sys:exit"}, "there is no such module"),
+        ({"rules": "a.b:short,c.d:short"}, "rules names two functions short; rename one"),
     ],
 )
 def test_conversations_settings_of_no_use_are_told_in_a_line(settings: dict[str, Any], message: str) -> None:
@@ -101,6 +116,24 @@ def test_presets_are_found_by_name() -> None:
     assert find_preset("polyai").conversations.cut_at_tombstones is False
     with pytest.raises(ConfigError, match="no preset 'polyia'; use one of default, polyai"):
         find_preset("polyia")
+
+
+def test_what_a_setting_names_is_part_of_the_config_by_its_content(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("news\n")
+    (tmp_path / "words.txt").write_text("darn\n")
+    settings: dict[str, Any] = {"skip_subreddits": f"{tmp_path}/names.txt,pics", "blocklist": f"{tmp_path}/words.txt"}
+    config = ConversationsConfig(**settings)
+    assert [name for name, _ in config.rule_digests] == [f"{tmp_path}/names.txt", f"{tmp_path}/words.txt"]
+    for name in ("names.txt", "words.txt"):
+        before = ConversationsConfig(**settings)
+        (tmp_path / name).write_text("other\n")
+        assert replace(before, parent_depth=10) != before
+        assert before.rule_digests != ConversationsConfig(**settings).rule_digests
+
+
+def test_the_rules_of_polyai_are_off() -> None:
+    config, off = PRESETS["polyai"].conversations, RulesConfig()
+    assert {name: getattr(config, name) for name in vars(off)} == vars(off)
 
 
 def test_configs_are_json_for_the_manifest() -> None:

@@ -1,3 +1,6 @@
+import resource
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -233,18 +236,77 @@ def test_a_thread_of_200_000_comments_takes_seconds() -> None:
         assert older == (f"this is comment {parents[parent - 1]}" if parent else None)
 
 
-def test_a_chain_of_10_000_is_followed() -> None:
-    count = 10_000
-    ids = pl.Series("id", [f"c{index}" for index in range(count)])
-    frame = big_thread(ids, pl.concat([pl.Series(["t"]), ids.head(count - 1)]))
-    shuffled = frame.sample(fraction=1, shuffle=True, seed=5)
-    examples, counters = make_examples(shuffled, DEFAULT)
+@pytest.mark.parametrize("parent_depth", [1, 10, 100])
+def test_a_chain_of_10_000_is_followed(parent_depth: int) -> None:
+    count, config = 10_000, replace(DEFAULT, parent_depth=parent_depth)
+    shuffled = deep_chain(count).sample(fraction=1, shuffle=True, seed=5)
+    examples, counters = make_examples(shuffled, config)
     assert counters.kept == count - 1
     assert examples["root_kind"].unique().to_list() == ["top_level"]
-    (deepest,) = examples.filter(pl.col("example_id") == "c9999").to_dicts()
-    assert [deepest[name] for name in ["response", "context", *DEFAULT.extra_contexts]] == [
-        f"this is comment {number}" for number in range(9999, 9988, -1)
-    ]
+    for number in (9999, 5000, 1):
+        (example,) = examples.filter(pl.col("example_id") == f"c{number}").to_dicts()
+        before = range(number - 1, max(-1, number - 1 - parent_depth), -1)
+        texts = [example[name] for name in ["response", "context", *config.extra_contexts] if example[name] is not None]
+        assert texts == [f"this is comment {number}", *(f"this is comment {turn}" for turn in before)]
+        assert example["context_ids"] == " ".join(f"c{turn}" for turn in before)
+
+
+def test_below_the_depth_of_a_deep_chain_or_a_fault_in_it_there_is_no_response() -> None:
+    deep = replace(DEFAULT, max_depth=7000, failed_turn="subtree", max_words=4)
+    frame = deep_chain(10_000).with_columns(
+        body=pl.when(pl.col("id") == "c6000").then(pl.lit("more words than the others")).otherwise("body")
+    )
+    _, counters = make_examples(frame.sample(fraction=1, shuffle=True, seed=6), deep)
+    assert counters.dropped == {
+        "top_level": 1,
+        "too_deep": 3000,
+        "response_too_many_words": 1,
+        "context_too_many_words": 1,
+        "subtree_too_many_words": 998,
+    }
+
+
+@pytest.mark.slow
+def test_a_thread_of_a_million_comments_takes_seconds_and_half_a_gigabyte() -> None:
+    """Each answers one of the fifty before it, so nearly all have ten turns before them: 0.8 GB of records in all."""
+    script = """
+import sys
+import numpy as np
+import polars as pl
+from tests.conversations.test_examples import DEFAULT, big_thread
+from threadmill.conversations.stage import encode_group
+from threadmill.datasets.shards import ShardName
+
+count = 1_000_000
+numbers = np.arange(1, count)
+parents = np.random.Generator(np.random.PCG64(3)).integers(np.maximum(0, numbers - 50), numbers)
+ids = pl.Series("id", [f"c{index}" for index in range(count)])
+frame = big_thread(ids, pl.concat([pl.Series(["t"]), ids.gather(parents)]))
+del numbers, parents, ids
+open("/proc/self/clear_refs", "w").write("5")  # VmHWM, the most memory there was, begins anew
+
+def memory(name):
+    (line,) = (line for line in open("/proc/self/status") if line.startswith(name))
+    return int(line.split()[1]) >> 10
+
+before = memory("VmRSS")
+pieces, counters = encode_group(frame, DEFAULT, ShardName("train", 0, 1, "tfrecord"), 0)
+size = sum(memoryview(piece).nbytes for piece in pieces)
+print(counters.kept, size >> 20, memory("VmHWM") - before)
+"""
+    started = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    kept, written, memory = map(int, result.stdout.split())
+    assert (kept, written > 400) == (999_999, True)
+    assert memory < 700
+    assert ended.ru_utime - started.ru_utime < 60
+
+
+def deep_chain(count: int) -> pl.DataFrame:
+    """Comments each of which answers the one before."""
+    ids = pl.Series("id", [f"c{index}" for index in range(count)])
+    return big_thread(ids, pl.concat([pl.Series(["t"]), ids.head(count - 1)]))
 
 
 def big_thread(ids: pl.Series, parent_ids: pl.Series) -> pl.DataFrame:
@@ -261,5 +323,10 @@ def big_thread(ids: pl.Series, parent_ids: pl.Series) -> pl.DataFrame:
         "body": body,
     }
     when = pl.lit(0).cast(pl.Datetime("us", "UTC"))
-    others: dict[str, Any] = {"removal": pl.lit(None, pl.String), "score": pl.lit(None, pl.Int64), "created_utc": when, "is_new": True}
+    others: dict[str, Any] = {
+        "removal": pl.lit(None, pl.String),
+        "score": pl.lit(None, pl.Int64),
+        "created_utc": when,
+        "is_new": True,
+    }
     return pl.DataFrame(columns).with_columns(**others).select(COLUMNS)

@@ -69,11 +69,15 @@ def test_turns_of_a_thread_do_not_lie_side_by_side(tmp_path: Path) -> None:
 
 def test_bytes_are_equal_for_any_number_of_workers(tmp_path: Path) -> None:
     sources = tuple(str(path) for path in write_sample(str(tmp_path / "sample"), comments=3000, months=3))
+    rule = tmp_path / "my_rules.py"  # which workers find too
+    rule.write_text("def asks(comments):\n    return comments['body'].str.ends_with('?')\n")
+    settings = {"num_shards_train": 3, "rules": f"{rule}:asks"}
     files = []
     for workers in (1, 3):
         folder = tmp_path / str(workers)
         comments = run_stage(IngestStage(sources), str(folder / "comments"), workers=workers)
-        conversations = make_conversations(folder, [str(folder / "comments")], "default", workers=workers, num_shards_train=3)
+        conversations = make_conversations(folder, [str(folder / "comments")], "default", workers=workers, **settings)
+        assert conversations.manifest.counters.dropped["response_asks"] > 10
         threads = Dataset.open(str(folder / "threads")).manifest
         files.append([*comments.shards, *threads.shards, *conversations.manifest.shards])
     assert len(files[0]) == 3 + 5 + 5
