@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from threadmill.corpora.reddit.comments import SCHEMA, TOMBSTONES, DeadLetter
 from threadmill.corpora.reddit.dump import Block
-from threadmill.corpora.reddit.json_lines import parse_block
+from threadmill.corpora.reddit.json_lines import parse_block, parse_lines
 
 TIME = 1_134_365_188
 COMMENT = {
@@ -274,3 +274,188 @@ def test_the_month_is_that_of_utc() -> None:
 def test_escapes_are_read_as_the_characters_they_stand_for() -> None:
     text = line(body="X").replace(b"X", rb"\ud83d\ude00 \u00e9 \\ud83d \u0000 \" \n")
     assert parse(text)[0]["body"].to_list() == ['😀 é \\ud83d \0 " \n']
+
+
+@st.composite
+def submissions(draw: st.DrawFn) -> dict[str, Any]:
+    """Submissions with the drift of their dumps."""
+    submission: dict[str, Any] = {
+        "id": draw(ids),
+        "title": draw(texts | st.sampled_from(sorted(TOMBSTONES))),
+        "created_utc": draw(st.integers(1_119_484_800, 4_102_444_799) | st.just(str(TIME))),
+    }
+    for name, values in {
+        "selftext": st.none() | texts | st.sampled_from(["", *TOMBSTONES]),
+        "subreddit": st.none() | texts,
+        "author": st.none() | texts,
+        "score": st.none() | st.integers(-99, 99),
+        "name": ids.map(lambda name: f"t3_{name}"),
+        "body": st.none(),
+        "promoted": st.booleans(),
+        "_meta": st.dictionaries(st.sampled_from(["removal_type", "x"]), st.sampled_from(["deleted", "removed", "reddit", None])),
+        "media": json_values,
+    }.items():
+        if draw(st.booleans()):
+            submission[name] = draw(values)
+    return submission
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    lines=st.lists(written(good_comments() | odd_comments() | submissions()), min_size=1, max_size=5),
+    spoils=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 10_000), st.integers(0, 255)), max_size=2),
+    month=st.sampled_from(["", "2005-12"]),
+)
+def test_compiled_code_takes_lines_as_the_exact_reading_does(
+    lines: list[tuple[dict[str, Any], bytes]], spoils: list[tuple[int, int, int]], month: str
+) -> None:
+    content = [bytearray(text) for _, text in lines]
+    for number, position, value in spoils:
+        line = content[number % len(content)]
+        line[position % len(line)] = value if value != 0x0A else 0x22
+    block = Block(b"".join(bytes(line) + b"\n" for line in content), 1, len(content))
+    frame, letters = parse_block(block, 5, month)
+    exact, exact_letters = parse_lines([(number, bytes(line)) for number, line in enumerate(content, 1)], 5, month)
+    assert frame.equals(exact)
+    assert frame.schema == exact.schema
+    assert letters == exact_letters
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(st.sampled_from('{}[]",:\\ut0123456789.-+eE falsrn\u00e9dD8'), max_size=30)
+    | json_values.map(json.dumps)
+    | st.integers(1, 300).map(lambda depth: "[" * depth + "]" * depth)
+)
+def test_compiled_code_takes_only_valid_json(value: str) -> None:
+    text = line(other="X").replace(b'"X"', value.encode())
+    frame, letters = parse(text)
+    exact, exact_letters = parse_lines([(1, text)], 0, "")
+    assert (frame.equals(exact), letters) == (True, exact_letters)
+
+
+@pytest.mark.parametrize(
+    ("title", "selftext", "body", "removal"),
+    [
+        ("A title", None, "A title", None),
+        ("A title", "", "A title", None),
+        ("A title", "Its text", "A title\n\nIts text", None),
+        ("Two\nlines\r\nor three", "Its\ntext", "Two lines  or three\n\nIts\ntext", None),
+        ("A title", "[deleted]", "A title", None),
+        ("A title", "[removed]", "A title", None),
+        ("[deleted by user]", "[removed]", "[deleted by user]", "author"),
+        ("[removed]", "Its text", "[removed]", "moderator"),
+        ("[ Removed by Reddit ]", None, "[ Removed by Reddit ]", "reddit"),
+    ],
+)
+def test_a_line_with_a_title_and_no_body_is_a_submission(
+    title: str, selftext: str | None, body: str, removal: str | None
+) -> None:
+    submission = {"id": "17863", "title": title, "selftext": selftext, "created_utc": TIME, "author": None, "promoted": True}
+    frame, letters = parse(json.dumps(submission).encode(), line())
+    assert letters == []
+    found = frame.row(0, named=True)
+    assert {name: found[name] for name in ("id", "thread_id", "parent_id", "parent_kind", "body", "removal", "subreddit")} == {
+        "id": "17863",
+        "thread_id": "17863",
+        "parent_id": None,
+        "parent_kind": "none",
+        "body": body,
+        "removal": removal,
+        "subreddit": None,
+    }
+    assert frame["parent_kind"].to_list() == ["none", "comment"]
+
+
+@pytest.mark.parametrize(
+    ("body", "meta", "removal"),
+    [
+        ("[removed]", {"removal_type": "deleted"}, "author"),
+        ("[deleted]", {"removal_type": "removed", "was_initially_deleted": True}, "moderator"),
+        ("[removed]", {"removal_type": "removed by reddit"}, "moderator"),
+        ("[ Removed by Reddit ]", {"removal_type": "removed"}, "reddit"),
+        ("[removed]", {"x": {"removal_type": "deleted"}}, "moderator"),
+        ("[removed]", None, "moderator"),
+        ("the text is there", {"removal_type": "deleted", "was_deleted_later": True}, None),
+    ],
+)
+def test_meta_tells_by_whom_a_text_was_removed_and_takes_none_that_is_there(body: str, meta: Any, removal: str | None) -> None:
+    found = row(body=body, _meta=meta)
+    assert (found["body"], found["removal"]) == (body, removal)
+
+
+@pytest.mark.parametrize(
+    ("parent", "link", "expected"),
+    [
+        (33287847232, "t3_17863", ("faiq3b4", "comment", "17863")),
+        (33287847232.0, "t3_17863", ("faiq3b4", "comment", "17863")),
+        ("33287847232", "t3_17863", ("faiq3b4", "comment", "17863")),
+        (int("17863", 36), "t3_17863", ("17863", "submission", "17863")),
+        (int("17863", 36), int("17863", 36), ("17863", "submission", "17863")),
+        (0, "t3_17863", ("0", "comment", "17863")),
+        ("", "t3_17863", ("17863", "submission", "17863")),
+        (None, "17863", ("17863", "submission", "17863")),
+        ("17863", "17863", ("17863", "submission", "17863")),
+        ("c0", "17863", ("c0", "comment", "17863")),
+        ("123", "17863", ("123", "comment", "17863")),  # texts of digits are ids as they are
+    ],
+)
+def test_parents_of_extracts_come_in_base_10_without_a_prefix_or_not_at_all(
+    parent: Any, link: Any, expected: tuple[str, str, str]
+) -> None:
+    found = row(parent_id=parent, link_id=link)
+    assert (found["parent_id"], found["parent_kind"], found["thread_id"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"id": True}, "malformed id"),
+        ({"id": 1.5}, "malformed id"),
+        ({"id": ["c1"]}, "malformed id"),
+        ({"link_id": {}}, "malformed link_id"),
+        ({"parent_id": True}, "malformed parent_id"),
+        ({"parent_id": "t1_"}, "malformed parent_id"),
+        ({"body": ["text"]}, "no body"),
+        ({"created_utc": [TIME]}, "absurd time"),
+    ],
+)
+def test_fields_of_a_type_that_cannot_be_meant_are_told(changed: dict[str, Any], reason: str) -> None:
+    frame, letters = parse(line(**changed))
+    assert (frame.height, [letter.reason for letter in letters]) == (0, [reason])
+
+
+def test_fields_of_odd_types_are_read_as_what_they_mean() -> None:
+    found = row(
+        id=123, body=45, score="7", is_submitter="True", author=9, subreddit=["s"], edited="false", created_utc=f"{TIME}.9"
+    )
+    assert {name: found[name] for name in ("id", "body", "score", "is_submitter", "author", "subreddit")} == {
+        "id": "123",
+        "body": "45",
+        "score": 7,
+        "is_submitter": True,
+        "author": "9",
+        "subreddit": None,
+    }
+    assert found["created_utc"].timestamp() == TIME
+
+
+def test_lines_of_another_month_are_dead_letters_with_the_month_that_they_are_of() -> None:
+    lines = [line(id="a"), line(id="b", created_utc=1_136_073_600), line(id="c", created_utc=1_136_073_599.5)]
+    block = Block(b"".join(text + b"\n" for text in lines), 1, 3)
+    frame, letters = parse_block(block, 0, "2005-12")
+    assert frame["id"].to_list() == ["a", "c"]
+    assert [(letter.line, letter.reason, letter.detail) for letter in letters] == [(2, "wrong month", "2006-01")]
+
+
+@pytest.mark.parametrize("drift", [[], ["author_cakeday"], ["x" * 300], [f"n{number}" for number in range(300)]])
+def test_names_that_come_and_go_from_line_to_line_change_nothing(drift: list[str]) -> None:
+    lines = []
+    for number in range(40):
+        extra = {name: number for name in drift} if number % 3 == 0 else {}
+        names = list({**extra, **COMMENT}) if number % 2 else list({**COMMENT, **extra})
+        comment = {**COMMENT, **extra, "id": f"c{number}", "body": "x" * number}
+        lines.append(json.dumps({name: comment[name] for name in names}).encode())
+    frame, letters = parse(*lines)
+    assert letters == []
+    assert frame.select("id", "body", "author").rows() == [(f"c{number}", "x" * number, "ann") for number in range(40)]

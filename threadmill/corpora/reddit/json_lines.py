@@ -43,7 +43,7 @@ def parse_block(block: Block, source_row: int, month: str = "") -> tuple[pl.Data
     if not len(others):
         return frame, []
     lines = [(block.first_line + number, block.data[start:end]) for number, start, end in others.tolist()]
-    more, letters = _parse_lines(lines, source_row, month)
+    more, letters = parse_lines(lines, source_row, month)
     return (pl.concat([frame, more]).sort("source_row") if more.height else frame), letters
 
 
@@ -68,8 +68,8 @@ def _ordinary(block: Block, source_row: int, month: tuple[int, int]) -> tuple[pl
     return pl.DataFrame(columns).select(empty_comments().columns), others[:left]
 
 
-def _parse_lines(lines: list[tuple[int, bytes]], source_row: int, month: str) -> tuple[pl.DataFrame, list[DeadLetter]]:
-    """Lines, each with its number in the file, one by one."""
+def parse_lines(lines: list[tuple[int, bytes]], source_row: int, month: str) -> tuple[pl.DataFrame, list[DeadLetter]]:
+    """As `parse_block`, of lines with their numbers, each read by itself: slow and exact."""
     read: list[tuple[int, bytes]] = []
     texts: list[tuple[str | None, ...]] = []
     letters: list[DeadLetter] = []
