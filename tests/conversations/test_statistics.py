@@ -88,3 +88,10 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_dataset_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         conversation_statistics(str(tmp_path))
+
+
+def test_months_are_those_in_which_responses_were_written(tmp_path: Path) -> None:
+    times = ["1136073599", "1136073600", "1138751999", "1138752000", "soon", ""]
+    rows = [example(number, **({"created_utc": time} if time else {})) for number, time in enumerate(times)]
+    statistics = conversation_statistics(write_conversations(tmp_path / "c", {"train": [rows[:3], rows[3:]]}))
+    assert statistics.months == {"2005-12": 1, "2006-01": 2, "2006-02": 1}

@@ -87,7 +87,7 @@ class Tags(HTMLParser):
 
 def test_the_page_has_every_section(report: tuple[str, str]) -> None:
     sections = re.findall(r'<section id="([^"]+)"', report[0])
-    assert sections == ["funnel", "conversations", "training", "examples", "dead-letters", "provenance"]
+    assert sections == ["funnel", "checks", "conversations", "training", "examples", "dead-letters", "provenance"]
     assert report[0].count("<svg") == 6
 
 
@@ -162,7 +162,7 @@ def test_partial_input_is_said_on_both_and_in_the_manifest(tmp_path: Path) -> No
 
 def test_a_dataset_of_another_stage_is_refused(tmp_path: Path) -> None:
     uri = write_dataset(tmp_path / "comments", "ingest", {}, Counters(1, 1, 1))
-    with pytest.raises(InputError, match="name a conversations dataset"):
+    with pytest.raises(InputError, match="name one of the stage conversations or deduplicate"):
         run_stage(ReportStage(None, None, uri), str(tmp_path / "report"))
     assert not (tmp_path / "report" / "manifest.json").exists()
 
@@ -221,3 +221,53 @@ def test_the_cards_way_to_load_tfrecords_works(tmp_path: Path, monkeypatch: pyte
     (batch,) = namespace["examples"]
     assert len(batch["response"]) == 17
     assert set(batch["response"].numpy()) == {b"very well"}
+
+
+def month_of(folder: Path, number: int, examples: int) -> str:
+    """A month's conversations: those of 2006-``number``."""
+    seconds = str(1136073600 + (number - 1) * 31 * 86400)
+    rows = [example(index, created_utc=seconds, response="r" * (10 * number)) for index in range(examples)]
+    return write_conversations(folder, {"train": [rows]})
+
+
+def test_months_are_plotted_in_their_order_and_the_last_is_compared_with(tmp_path: Path) -> None:
+    february, january, march = (month_of(tmp_path / str(number), number, 1000 + number) for number in (2, 1, 3))
+    stage = ReportStage(None, None, march, earlier=(january, february))
+    manifest = run_stage(stage, str(tmp_path / "report"))
+    page = (tmp_path / "report" / "report.html").read_text()
+    months = page[page.index('<section id="months">') :]
+    assert re.findall(r"<tr><td>(2006-\d\d)</td>", months) == ["2006-01", "2006-02", "2006-03"]
+    assert months.count("<svg") == 5
+    assert "<td>response characters, mean, change</td><td>&lt;= 0.25</td><td>0.5 (30 after 20)</td><td>FAIL</td>" in page
+    assert len(manifest.inputs) == 3
+
+
+def test_a_month_alone_has_no_plots_over_months(report: tuple[str, str]) -> None:
+    assert 'id="months"' not in report[0]
+
+
+def test_comments_of_several_months_are_one_step_of_the_funnel(tmp_path: Path) -> None:
+    folders = [tmp_path / "january", tmp_path / "february"]
+    for folder, lines in zip(folders, (40, 30), strict=True):
+        write_dataset(folder, "ingest", {}, Counters(lines, lines - 1, lines - 1, {"malformed JSON": 1}))
+    threads = write_dataset(tmp_path / "threads", "threads", {}, Counters(68, 68, 68), made_from=folders)
+    talk = write_conversations(tmp_path / "talk", SHARDS, made_from=[tmp_path / "threads"])
+    run_stage(ReportStage(tuple(map(str, folders)), threads, talk), str(tmp_path / "report"))
+    page = (tmp_path / "report" / "report.html").read_text()
+    funnel = re.sub(r"<[^>]+>|\s+", " ", page[page.index("<h2>Funnel") : page.index('<section id="checks"')])
+    assert re.search(r"ingest\s+read\s+70\s+lines\s+dropped: malformed JSON\s+2\s+lines", funnel)
+    assert len(re.findall(r"ingest\s+read", funnel)) == 1
+
+
+def test_deduplicated_conversations_come_after_those_they_were_made_from(tmp_path: Path) -> None:
+    write_conversations(tmp_path / "talk", SHARDS)
+    config = {"deduplication": "exact"}
+    counters = Counters(18, 12, 12, {"exact_duplicate": 6})
+    kept = {"train": SHARDS["train"][:1]}
+    made_from = [tmp_path / "talk"]
+    uri = write_conversations(tmp_path / "kept", kept, stage="deduplicate", counters=counters, config=config, made_from=made_from)
+    run_stage(ReportStage(None, None, uri), str(tmp_path / "report"))
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "12 context/response examples from 68 comments of r/reddit.com" in page
+    assert page.index("<td>conversations</td>") < page.index("<td>deduplicate</td>")
+    assert "dropped: exact duplicate" in page

@@ -15,7 +15,7 @@ from threadmill.conversations.limits import ConversationLimits
 from threadmill.corpora.limits import CommentLimits
 from threadmill.reports.config import ReportConfig
 
-_PARTS = ("comments", "threads", "vocabulary", "records", "model", "evaluation")
+_PARTS = ("threads", "vocabulary", "records", "model", "evaluation")
 
 
 def add_parsers(parsers: Parsers) -> None:
@@ -66,9 +66,18 @@ def _add_report(parsers: Parsers) -> None:
         _run_report,
     )
     report.add_argument("conversations", metavar="CONVERSATIONS", help="conversations dataset")
+    report.add_argument("--comments", nargs="+", metavar="DIR", help="the run's comments, with those that were context")
     for part in _PARTS:
         report.add_argument(f"--{part}", metavar="DIR", help=f"the run's {part}, if there is one")
+    report.add_argument(
+        "--earlier",
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="conversations of the months before: plotted, and the last for drift",
+    )
     add_output(report)
+    add_memory_limit(report)
     add_settings(report, ReportConfig)
 
 
@@ -102,7 +111,14 @@ def _run_report(arguments: argparse.Namespace) -> int:
     from threadmill.reports.stage import ReportStage
 
     parts = {f"{part}_uri": getattr(arguments, part) for part in _PARTS}
-    stage = ReportStage(conversations_uri=arguments.conversations, config=config, **parts)
+    stage = ReportStage(
+        comments_uri=arguments.comments,
+        conversations_uri=arguments.conversations,
+        config=config,
+        earlier=tuple(arguments.earlier),
+        memory_limit=memory_limit(arguments),
+        **parts,
+    )
     run_stage(stage, arguments.output, workers=arguments.workers)
     print(join(arguments.output, PAGE_NAME))
     return 0

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field
 
 CONVERSATIONS = ("conversations", "deduplicate")  # the stages whose datasets hold examples
-STATISTICS_COLUMNS = ("context", "response", "subreddit")
+STATISTICS_COLUMNS = ("context", "response", "subreddit", "created_utc")
 _EXTRA_CONTEXT = re.compile(r"^context/(\d+)$")
 _NO_SUBREDDIT = "(none)"
 
@@ -60,6 +60,7 @@ class ConversationStatistics:
         response_chars: lengths of ``response``.
         turns: turns an example: response, context and the extra contexts before it.
         subreddits: examples of each subreddit.
+        months: examples of each month (YYYY-MM, UTC) in which responses were written, as far as the examples tell.
     """
 
     examples: int
@@ -67,6 +68,7 @@ class ConversationStatistics:
     response_chars: Distribution
     turns: Distribution
     subreddits: Mapping[str, int]
+    months: Mapping[str, int] = field(default_factory=dict)
 
     def top_subreddits(self, count: int) -> list[tuple[str, int]]:
         """The ``count`` subreddits with most examples, by that, then by name."""
@@ -106,6 +108,7 @@ def frame_statistics(frame: pl.DataFrame, extras: Sequence[str]) -> Conversation
         response=pl.col("response").str.len_chars(),
         turns=turns,
         subreddit=pl.col("subreddit").fill_null(_NO_SUBREDDIT),
+        month=pl.from_epoch(pl.col("created_utc").cast(pl.Int64, strict=False)).dt.truncate("1mo"),
     )
     return ConversationStatistics(
         examples=frame.height,
@@ -113,6 +116,7 @@ def frame_statistics(frame: pl.DataFrame, extras: Sequence[str]) -> Conversation
         response_chars=Distribution(_counts(measured["response"])),
         turns=Distribution(_counts(measured["turns"])),
         subreddits=_counts(measured["subreddit"]),
+        months={f"{month:%Y-%m}": count for month, count in _counts(measured["month"]).items()},
     )
 
 
@@ -123,13 +127,16 @@ def merge_statistics(parts: Iterable[ConversationStatistics]) -> ConversationSta
     response: Counter[int] = Counter()
     turns: Counter[int] = Counter()
     subreddits: Counter[str] = Counter()
+    months: Counter[str] = Counter()
     for part in parts:
         examples += part.examples
         context.update(part.context_chars.counts)
         response.update(part.response_chars.counts)
         turns.update(part.turns.counts)
         subreddits.update(part.subreddits)
-    return ConversationStatistics(examples, Distribution(context), Distribution(response), Distribution(turns), subreddits)
+        months.update(part.months)
+    lengths = (Distribution(context), Distribution(response), Distribution(turns))
+    return ConversationStatistics(examples, *lengths, subreddits, months)
 
 
 def _counts(series: pl.Series) -> dict:  # type: ignore[type-arg]

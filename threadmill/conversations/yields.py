@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Manifest, find_manifest
 
 # What a stage reads that could be no response of the dataset.
@@ -39,7 +40,12 @@ def first_made(manifest: Manifest) -> Manifest | None:
 
 def inputs_there(manifest: Manifest, stage: str) -> Iterator[Manifest]:
     """The manifests of those of its inputs that a stage made and that lie where they lay, unchanged."""
+    return (dataset.manifest for dataset in datasets_there(manifest, stage))
+
+
+def datasets_there(manifest: Manifest, stage: str) -> Iterator[Dataset]:
+    """As `inputs_there`, the datasets."""
     for entry in manifest.inputs:
         found = find_manifest(entry.uri) if entry.uri else None
         if found is not None and found.digest == entry.digest and found.stage == stage:
-            yield found
+            yield Dataset(entry.uri, found)

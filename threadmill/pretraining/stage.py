@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from threadmill.conversations.reading import read_examples
+from threadmill.conversations.statistics import CONVERSATIONS
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.shards import ShardName
@@ -45,7 +46,7 @@ class RecordsStage(MapStage):
 
     def plan(self) -> Plan:
         """A task for each shard of each split."""
-        conversations = Dataset.open(self.conversations_uri, "conversations")
+        conversations = Dataset.open(self.conversations_uri, *CONVERSATIONS)
         vocabulary = Dataset.open(self.vocabulary_uri, VOCABULARY)
         sources = [(name, conversations.path(shard)) for shard in conversations.shards() if (name := ShardName.parse(shard.name))]
         tasks = tuple(Task(str(replace(name, suffix=_SUFFIX)), (path, name.split)) for name, path in sources)

@@ -8,11 +8,14 @@ from typing import Any
 import orjson
 
 from threadmill.conversations.statistics import ConversationStatistics, conversation_statistics
+from threadmill.conversations.yields import comments_of
 from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.gate import Check
 from threadmill.datasets.manifest import FileEntry, Manifest
 from threadmill.reports.dialogue import pick_examples
 from threadmill.reports.funnel import FunnelStep, funnel
+from threadmill.reports.history import MonthFigures, history
 from threadmill.reports.training import LossCurve, read_evaluation, read_losses, unigram_loss
 
 _DEAD_LETTERS_SHOWN = 10
@@ -52,6 +55,8 @@ class ReportContents:
         losses: of the model's training, by name; empty if there is none.
         evaluation: the numbers of the model's evaluation, by name; empty if there is none.
         dead_letters: of all the datasets.
+        months: the conversations among those of other months; empty if none were given.
+        checks: of the conversations, with their limits and verdicts.
     """
 
     conversations: Manifest
@@ -63,6 +68,13 @@ class ReportContents:
     losses: dict[str, LossCurve]
     evaluation: dict[str, float]
     dead_letters: tuple[DeadLetters, ...]
+    months: tuple[MonthFigures, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def comments(self) -> int | None:
+        """Those that the examples are a fraction of, if that is known."""
+        return comments_of(self.conversations)
 
     @property
     def steps(self) -> list[FunnelStep]:
@@ -86,8 +98,10 @@ class ReportContents:
 
     @property
     def sources(self) -> list[Any]:
-        """The raw inputs: those of the road's first dataset."""
-        return list(self.manifests[0].inputs)
+        """The raw inputs: those of the road's first stage."""
+        first = self.manifests[0].stage
+        inputs = [entry for manifest in self.manifests if manifest.stage == first for entry in manifest.inputs]
+        return list(dict.fromkeys(inputs))
 
 
 def gather(
@@ -96,10 +110,15 @@ def gather(
     *,
     model: Dataset | None,
     evaluation: Dataset | None,
+    earlier: Sequence[Dataset] = (),
+    checks: Sequence[Check] = (),
     examples: int,
     top_subreddits: int,
 ) -> ReportContents:
     """Reads what the report tells of the given datasets (all of them, in the road's order).
+
+    Args:
+        earlier: conversations of other months, to be plotted beside.
 
     Raises:
         IntegrityError: a shard, the losses or the evaluation is damaged.
@@ -115,6 +134,8 @@ def gather(
         losses=read_losses(model.uri) if model else {},
         evaluation=read_evaluation(evaluation.uri) if evaluation else {},
         dead_letters=tuple(_dead_letters(dataset, entry) for dataset in datasets for entry in dataset.manifest.dead_letters),
+        months=tuple(history(earlier, conversations, statistics)),
+        checks=tuple(checks),
     )
 
 

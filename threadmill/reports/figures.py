@@ -22,7 +22,8 @@ def figures(dataset: Dataset, subreddits: int) -> dict[str, Any]:
     Returns:
         name, uri, stage, digest, partial, records, splits (records, shards and bytes of each), counters and statistics as the
         manifest has them; for conversations also comments, yield (examples a comment; both None where not known), lengths
-        (mean, percentiles, maximum of each measure) and subreddits (their number, and the largest as [name, examples]).
+        (mean, percentiles, maximum of each measure), subreddits (their number, and the largest as [name, examples]) and months
+        (examples by the month in which the response was written).
     """
     manifest = dataset.manifest
     found: dict[str, Any] = {
@@ -63,6 +64,7 @@ def _of_examples(dataset: Dataset, subreddits: int) -> dict[str, Any]:
             "count": len(statistics.subreddits),
             "largest": [list(entry) for entry in statistics.top_subreddits(subreddits)],
         },
+        "months": dict(sorted(statistics.months.items())),
     }
 
 

@@ -1,8 +1,11 @@
 """The funnel over a run's stages: what each read, kept, dropped and why, and wrote; as rows and as a plain-text table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
+from threadmill.datasets.counters import Counters
 from threadmill.datasets.manifest import Manifest
 
 # What each stage counts: its input's unit and its output's. Another stage's are called records.
@@ -10,6 +13,7 @@ _UNITS = {
     "ingest": ("lines", "comments"),
     "threads": ("comments", "comments"),
     "conversations": ("comments", "examples"),
+    "deduplicate": ("examples", "examples"),
     "vocabulary": ("lines", "entries"),
     "records": ("examples", "records"),
     "train": ("records", "models"),
@@ -17,6 +21,7 @@ _UNITS = {
     "report": ("datasets", "files"),
 }
 _RECORDS = ("records", "records")
+_IN_ONE_PASS = {"max_bad_fraction", "source_month"}  # settings of how sources are read
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class FunnelStep:
 
     Attributes:
         stage: the manifest's stage.
-        name: the dataset's name.
+        name: the dataset's name, or the names of several of one stage.
         unit: what ``read``, ``kept`` and ``dropped`` count.
         dropped: (reason, count), most frequent first.
         written_unit: what ``written`` counts.
@@ -46,17 +51,21 @@ class FunnelStep:
 
 
 def funnel(manifests: Iterable[Manifest]) -> list[FunnelStep]:
-    """The steps of the given datasets, in the order given."""
-    return [_step(manifest) for manifest in manifests]
+    """The steps of the given datasets, in the order given; those of one stage in a row, such as months, are one step."""
+    return [_step(list(group)) for _, group in groupby(manifests, attrgetter("stage"))]
 
 
-def _step(manifest: Manifest) -> FunnelStep:
-    counters = manifest.counters
+def _step(manifests: Sequence[Manifest]) -> FunnelStep:
+    counters = Counters()
+    for manifest in manifests:
+        counters.merge(manifest.counters)
     unit, written_unit = _UNITS.get(manifest.stage, _RECORDS)
+    if _IN_ONE_PASS & manifest.config.keys():
+        unit = "lines"
     dropped = tuple(sorted(counters.dropped.items(), key=lambda item: (-item[1], item[0])))
     return FunnelStep(
         stage=manifest.stage,
-        name=manifest.name,
+        name=", ".join(manifest.name for manifest in manifests),
         unit=unit,
         read=counters.read,
         kept=counters.kept,

@@ -20,13 +20,13 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 
 def summary(contents: ReportContents) -> str:
     """The report in a sentence."""
-    comments = contents.conversations.counters.read
+    comments = "" if contents.comments is None else f" from {contents.comments:,} comments"
     of = (
         f"r/{contents.top_subreddits[0][0]}"
         if len(contents.statistics.subreddits) == 1
         else (f"{len(contents.statistics.subreddits):,} subreddits")
     )
-    return f"{contents.statistics.examples:,} context/response examples from {comments:,} comments of {of}."
+    return f"{contents.statistics.examples:,} context/response examples{comments} of {of}."
 
 
 def subreddit_caption(contents: ReportContents) -> str:

@@ -13,7 +13,7 @@ from threadmill.reports.dialogue import pick_examples, render_dialogue
 from threadmill.reports.funnel import funnel, funnel_table
 
 # The stages in the road's order. Their datasets are looked for in the run's folder, and among what these were made from.
-_ROAD = ("ingest", "threads", "conversations", "vocabulary", "records", "train", "evaluate", "report")
+_ROAD = ("ingest", "threads", "conversations", "deduplicate", "vocabulary", "records", "train", "evaluate", "report")
 
 
 def overview(uri: str, examples: int) -> Iterator[str]:
@@ -27,9 +27,10 @@ def overview(uri: str, examples: int) -> Iterator[str]:
         raise InputError(f"there is no dataset below {uri}; name the folder of a run, such as {uri.rstrip('/')}/2006-01")
     yield "Funnel"
     yield funnel_table(funnel(dataset.manifest for dataset in datasets.values()))
-    if "conversations" in datasets:
+    conversations = datasets.get("deduplicate") or datasets.get("conversations")
+    if conversations:
         yield "\nConversations"
-        for example in pick_examples(datasets["conversations"].uri, examples):
+        for example in pick_examples(conversations.uri, examples):
             yield f"\n{render_dialogue(example)}"
     if "evaluate" in datasets:
         yield "\nThe model, on records it was not trained on"

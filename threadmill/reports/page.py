@@ -1,5 +1,7 @@
 """The report as one HTML page that needs nothing else: no network, no script."""
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 import threadmill
@@ -7,6 +9,7 @@ from threadmill.reports import plots
 from threadmill.reports.contents import DeadLetters, ReportContents
 from threadmill.reports.dialogue import heading, printable, turns_of
 from threadmill.reports.funnel import reason_words
+from threadmill.reports.history import MonthFigures
 from threadmill.reports.layout import render, score_text, subreddit_caption, summary
 from threadmill.reports.training import beside_baselines
 
@@ -26,6 +29,9 @@ def render_page(contents: ReportContents) -> str:
             "partial": contents.partial,
             "tiles": _tiles(contents),
             "plots": _plots(contents),
+            "month_plots": _month_plots(contents.months),
+            "months": contents.months,
+            "checks": contents.checks,
             "steps": contents.steps,
             "subreddit_caption": subreddit_caption(contents),
             "percentiles": _PERCENTILES,
@@ -44,11 +50,18 @@ def render_page(contents: ReportContents) -> str:
 
 def _tiles(contents: ReportContents) -> list[tuple[str, str]]:
     statistics = contents.statistics
-    comments = contents.conversations.counters.read
+    comments = contents.comments
+    of_comments = (
+        [
+            ("comments", f"{comments:,}"),
+            ("examples a comment", f"{statistics.examples / comments:.3f}"),
+        ]
+        if comments
+        else []
+    )
     tiles = [
         ("examples", f"{statistics.examples:,}"),
-        ("comments", f"{comments:,}"),
-        ("examples a comment", f"{statistics.examples / max(comments, 1):.3f}"),
+        *of_comments,
         ("subreddits", f"{len(statistics.subreddits):,}"),
         ("median response, characters", f"{statistics.response_chars.percentile(0.5):,}"),
     ]
@@ -67,6 +80,31 @@ def _plots(contents: ReportContents) -> dict[str, Markup]:
         "loss": plots.loss_plot(contents.losses, contents.baseline) if contents.losses else "",
     }
     return {name: Markup(svg) for name, svg in drawn.items()}  # matplotlib escapes text itself
+
+
+def _month_plots(months: Sequence[MonthFigures]) -> list[tuple[str, Markup]]:
+    """Captions and plots over months; none where there is but one month."""
+    if len(months) < 2:
+        return []
+    labels = [month.label for month in months]
+
+    def plot(name: str, unit: str, **series: list[float | None]) -> Markup:
+        named = {label.replace("_", " "): numbers for label, numbers in series.items()}
+        return Markup(plots.months_plot(f"months-{name}", labels, named, unit))
+
+    counts = plot("counts", "", comments=[m.comments for m in months], examples=[m.examples for m in months])
+    yields = plot("yield", "examples a comment", examples=[m.examples_a_comment for m in months])
+    contexts, responses = [m.context_chars for m in months], [m.response_chars for m in months]
+    lengths = plot("lengths", "characters", contexts=contexts, responses=responses)
+    turns = plot("turns", "turns an example", turns=[m.turns for m in months])
+    removed = plot("removed", "% of comments", removed=[None if m.removed is None else 100 * m.removed for m in months])
+    return [
+        ("Comments and examples", counts),
+        ("Yield", yields),
+        ("Mean lengths", lengths),
+        ("Mean turns", turns),
+        ("Comments whose text was removed", removed),
+    ]
 
 
 def _dialogue(example: dict[str, str | None]) -> dict[str, object]:

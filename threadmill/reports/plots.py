@@ -1,6 +1,7 @@
 """The report's plots as inline SVG: the same bytes for the same numbers, in colours that the page's style sheet sets."""
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +46,7 @@ _STYLE: dict[Any, Any] = {
 _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _MOST_POINTS = 400
 _LONGEST_LABEL = 28
+_MOST_MONTH_LABELS = 14
 
 
 def funnel_plot(steps: Sequence[FunnelStep]) -> str:
@@ -149,6 +151,34 @@ def loss_plot(curves: Mapping[str, LossCurve], baseline: float | None) -> str:
         _legend_above(axes)
 
     return _svg("loss", draw, height=3.2)
+
+
+def months_plot(name: str, months: Sequence[str], series: Mapping[str, Sequence[float | None]], unit: str) -> str:
+    """One line a series over months; a month whose number is not known is a gap.
+
+    Args:
+        name: of the plot, for its ids.
+        months: labels, in order.
+        series: by its name, a number a month.
+        unit: the axis's label.
+    """
+
+    def draw(axes: Axes) -> None:
+        places = range(len(months))
+        for (label, numbers), colour in zip(series.items(), (_FIRST, _SECOND, _THIRD), strict=False):
+            known = [math.nan if number is None else number for number in numbers]
+            axes.plot(places, known, color=colour, linewidth=1.4, marker="o", markersize=3.5, label=label)
+        every = -(-len(months) // _MOST_MONTH_LABELS)
+        axes.set_xticks(list(places)[::every], [_short(month) for month in months[::every]], rotation=30, ha="right")
+        axes.set_ylabel(unit)
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.grid(axis="y")
+        if len(series) > 1:
+            _legend_above(axes)
+
+    return _svg(name, draw, height=2.8)
 
 
 def _legend_above(axes: Axes) -> None:

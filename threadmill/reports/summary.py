@@ -5,6 +5,7 @@ from itertools import islice
 
 import pyarrow.parquet as pq
 
+from threadmill.conversations.statistics import CONVERSATIONS
 from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.tfrecord import parse_example, read_records
@@ -89,7 +90,7 @@ def _lines(uri: str) -> Iterator[str]:
             yield line.decode(errors="replace").rstrip("\n")
 
 
-_SHOWN: dict[str, Callable[[Dataset, int], Iterator[str]]] = {"conversations": _dialogues, "records": _instances}
+_SHOWN: dict[str, Callable[[Dataset, int], Iterator[str]]] = {**dict.fromkeys(CONVERSATIONS, _dialogues), "records": _instances}
 _READERS: dict[str, Callable[[str], Iterator[str]]] = {
     "parquet": _parquet_rows,
     "tfrecord": _examples,

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from threadmill.conversations.reading import read_examples
+from threadmill.conversations.statistics import CONVERSATIONS
 from threadmill.datasets.arrow_text import concatenated, large_strings
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
@@ -48,7 +49,7 @@ class VocabularyStage(MapStage):
 
     def plan(self) -> Plan:
         """One task: a vocabulary is made of all shards at once."""
-        dataset = Dataset.open(self.conversations_uri, "conversations")
+        dataset = Dataset.open(self.conversations_uri, *CONVERSATIONS)
         if not dataset.shards("train"):
             splits = ", ".join(dataset.splits()) or "none"
             raise InputError(f"{self.conversations_uri} has no train split (its splits: {splits}); make one that has")
