@@ -13,7 +13,9 @@ class DeduplicationConfig:
 
     Near-duplicates share all rows of a band of their MinHash signatures: at a Jaccard similarity s of their shingles, with
     probability 1 - (1 - s**band_rows)**num_bands. The bands are FineWeb's (Penedo et al. 2024); its shingles of five
-    words would be few in a dialogue's turns, so these are of five characters.
+    words would be few in a dialogue's turns, so these are of five characters. Of pairs of texts of which one has some words
+    exchanged, with a similarity of 0.4 to 0.6, 8 % are found; 0.6 to 0.75, 48 %; 0.75 to 0.85, 92 %; 0.85 to 0.95, 99.9 %
+    (benchmarks/deduplication.py).
     """
 
     deduplication: str = setting("near", "Examples that go: copies (exact), near copies too (near), or none", choices=MODES)
