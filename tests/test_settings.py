@@ -21,6 +21,15 @@ def test_nothing_needs_to_be_set() -> None:
     settings = get_settings()
     assert settings.root == str(Path.home() / "threadmill")
     assert (settings.platform, settings.workers, settings.memory_limit, settings.reddit_source) == ("local", 0, "1GB", "sample")
+    assert settings.cache == str(Path.home() / "threadmill" / "cache")
+
+
+def test_the_cache_lies_below_the_root_unless_it_is_set(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("THREADMILL_ROOT", "/data/threadmill")
+    assert get_settings().cache == "/data/threadmill/cache"
+    get_settings.cache_clear()
+    environment.setenv("THREADMILL_CACHE", "/scratch")
+    assert get_settings().cache == "/scratch"
 
 
 def test_variables_set_them(environment: pytest.MonkeyPatch) -> None:
