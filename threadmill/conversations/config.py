@@ -14,9 +14,9 @@ SPLITS = ("train", "validation", "test")
 FORMATS = ("tfrecord", "jsonl", "parquet", "parlai")
 
 FAILED_TURNS = {
-    "cut": "the older turns end before it; its length does no harm, for older turns are trimmed",
-    "drop": "no example holds it, so those that would are dropped",
-    "subtree": "no comment below it, however far, is a response",
+    "cut": "older turns end before it (not for its length, to which older turns are trimmed)",
+    "drop": "the examples that would hold it go",
+    "subtree": "all comments below it go",
 }
 
 
@@ -87,7 +87,9 @@ class TurnsConfig:
     titles: bool = setting(False, "The submission, where it is there, is the first turn of its thread")
     self_text: bool = setting(False, "With titles: the submission's own text follows its title")
     failed_turn: str = setting(
-        "cut", "What an older turn that breaks a rule does to the turns after it", choices=tuple(FAILED_TURNS)
+        "cut",
+        "What of an older turn that breaks a rule: " + "; ".join(f"{name}: {does}" for name, does in FAILED_TURNS.items()),
+        choices=tuple(FAILED_TURNS),
     )
     max_depth: int = setting(0, "Deepest response in its thread; a top-level comment is at 1. 0: any", minimum=0)
     max_dialogue_words: int = setting(0, "Most words of an example, all turns together; 0: any", minimum=0)

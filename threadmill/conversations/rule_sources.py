@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -85,33 +85,45 @@ def is_path(entry: str) -> bool:
     return "/" in _bare(entry) or "." in entry
 
 
-def names_of(setting: str) -> frozenset[str]:
+@lru_cache(maxsize=16)
+def names_of(setting: str, digests: tuple[tuple[str, str], ...]) -> frozenset[str]:
     """The names, in lower case, that a setting lists or that stand in the files and shipped lists it names.
 
+    Args:
+        digests: the config's rule_digests, which tell what the files have to hold.
+
     Raises:
-        ConfigError: a file is missing or no text.
+        ConfigError: a file is missing, no text, or has changed.
     """
     names: set[str] = set()
     for entry in _entries(setting):
         if entry in SHIPPED_LISTS or is_path(entry):
-            names.update(line.lower() for line in lines_of(entry))
+            names.update(line.lower() for line in lines_of(entry, digests))
         else:
             names.add(_bare(entry).lower())
     return frozenset(names)
 
 
-def lines_of(entry: str) -> list[str]:
+def lines_of(entry: str, digests: tuple[tuple[str, str], ...]) -> list[str]:
     """The lines of a file or a shipped list, stripped; blank ones and those that begin with # left out.
 
     Raises:
-        ConfigError: the file is missing or no text.
+        ConfigError: the file is missing, no text, or not the one of ``digests``.
     """
+    data = content(entry)
+    check_unchanged(entry, data, digests)
     try:
-        text = content(entry).decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{entry} is no UTF-8 text (byte {error.start}); save it as UTF-8, one name a line") from None
     stripped = (line.strip() for line in text.splitlines())
     return [_bare(line) for line in stripped if line and not line.startswith("#")]
+
+
+def check_unchanged(entry: str, data: bytes, digests: tuple[tuple[str, str], ...]) -> None:
+    """Raises ConfigError where what ``entry`` holds is not what it held when the config was made."""
+    if hashlib.sha256(data).hexdigest() != dict(digests)[entry]:
+        raise ConfigError(f"{entry} was changed while the run went on; start it again, and it makes a dataset by the new rule")
 
 
 def _bare(name: str) -> str:

@@ -13,7 +13,7 @@ _BOT_NAME = r"[a-z0-9](?:Bot|BOT)[0-9]*$|[_-](?i:bot)[0-9]*$|^(?i:bot)[_-]"
 def bot(config: ConversationsConfig) -> pl.Expr | None:
     """A known bot, an author with a bot's name, or one the user lists."""
     author = pl.col("author")
-    listed = names_of(f"{config.bots},@known-bots" if config.drop_bots else config.bots)
+    listed = names_of(f"{config.bots},@known-bots" if config.drop_bots else config.bots, config.rule_digests)
     if not listed:
         return None
     known = author.str.to_lowercase().is_in(sorted(listed))

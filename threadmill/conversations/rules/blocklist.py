@@ -17,7 +17,7 @@ def blocked(config: ConversationsConfig) -> pl.Expr | None:
     """
     if not config.blocklist:
         return None
-    phrases = sorted({phrase.lower() for phrase in lines_of(config.blocklist)})
+    phrases = sorted({phrase.lower() for phrase in lines_of(config.blocklist, config.rule_digests)})
     if not phrases:
         raise ConfigError(f"{config.blocklist} lists no words; write one word or phrase a line, or leave blocklist empty")
     whole = "|".join(_whole(phrase) for phrase in phrases)

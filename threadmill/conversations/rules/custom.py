@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from threadmill.conversations.config import ConversationsConfig
-from threadmill.conversations.rule_sources import UserRule, digest, user_rules
+from threadmill.conversations.rule_sources import UserRule, check_unchanged, content, user_rules
 from threadmill.errors import ConfigError
 
 # What a rule may look at: of each comment, whole and in its final form (unescaped, masked).
@@ -27,9 +27,8 @@ def broken(comments: pl.DataFrame, config: ConversationsConfig) -> list[pl.Serie
     Raises:
         ConfigError: a rule is not there, fails, or returns something else.
     """
-    digests = dict(config.rule_digests)
     view = comments.select(COLUMNS)
-    return [_run(rule, _loaded(rule, digests[rule.module]), view) for rule in user_rules(config.rules)]
+    return [_run(rule, _loaded(rule, config.rule_digests), view) for rule in user_rules(config.rules)]
 
 
 def _run(rule: UserRule, function: Callable[[pl.DataFrame], Any], comments: pl.DataFrame) -> pl.Series:
@@ -57,17 +56,16 @@ def _booleans(result: Any) -> pl.Series | None:
 
 
 @cache
-def _loaded(rule: UserRule, wanted_digest: str) -> Callable[[pl.DataFrame], Any]:
-    """The rule's function, from source of that digest.
+def _loaded(rule: UserRule, digests: tuple[tuple[str, str], ...]) -> Callable[[pl.DataFrame], Any]:
+    """The rule's function, from the source that ``digests`` tell of.
 
     Raises:
         ConfigError: the source has changed since, cannot be imported, or has no such function.
     """
     path = rule.source()
-    if digest(path) != wanted_digest:
-        raise ConfigError(f"{path} was changed while the run went on; start it again, and it makes a dataset by the new rule")
+    check_unchanged(rule.module, content(path), digests)
     try:
-        module = _from_file(path, wanted_digest) if rule.is_file else importlib.import_module(rule.module)
+        module = _from_file(path, dict(digests)[rule.module]) if rule.is_file else importlib.import_module(rule.module)
     except Exception as error:
         raise ConfigError(f"{path} cannot be imported: {_in_a_line(error)}; mend it, or leave the rule out") from error
     function = getattr(module, rule.function, None)

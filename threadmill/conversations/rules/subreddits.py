@@ -9,7 +9,7 @@ from threadmill.conversations.rule_sources import names_of
 def unwanted(config: ConversationsConfig) -> pl.Expr | None:
     """None of the only ones wanted, or one of those to skip; letter case does not count. Where it is null, it is not wanted."""
     name = pl.col("subreddit").str.to_lowercase()
-    only, skip = names_of(config.subreddits), names_of(config.skip_subreddits)
+    only, skip = (names_of(names, config.rule_digests) for names in (config.subreddits, config.skip_subreddits))
     rules = []
     if only:
         rules.append(~name.is_in(sorted(only)).fill_null(False))
