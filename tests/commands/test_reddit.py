@@ -1,3 +1,4 @@
+import gzip
 import json
 import subprocess
 import sys
@@ -335,3 +336,32 @@ def test_what_is_said_goes_to_standard_error_and_quiet_says_nothing(source: str,
     assert "conversations: read 10 lines, kept 4, wrote 4; dropped: top_level 3" in plain.stderr
     quiet = subprocess.run([*command, str(tmp_path / "a"), "--quiet"], capture_output=True, text=True, check=True)
     assert (quiet.stdout, quiet.stderr) == (f"{tmp_path}/a/conversations\n", "")
+
+
+class TestSources:
+    """What the flags of sources do, from the shell."""
+
+    def test_what_is_whole_of_a_cut_dump_goes_all_the_way_when_asked(self, tmp_path: Path, source: str) -> None:
+        lines = Path(source).read_bytes()
+        cut = tmp_path / "RC_2006-01_part1.gz"
+        cut.write_bytes(gzip.compress(lines.replace(b'"id": "', b'"id": "x'))[:-9])
+        for stages in ([], ["--keep-stages"]):
+            output = tmp_path / f"out{len(stages)}"
+            command = ["reddit", source, str(cut), "--output", str(output), *ALL_TRAIN, *stages]
+            assert main(command) == 2
+            assert main([*command, "--keep-partial"]) == 0
+            manifest = find_manifest(str(output / "conversations"))
+            assert manifest is not None
+            assert manifest.partial
+
+    def test_a_ledger_leaves_out_what_it_names(self, tmp_path: Path, source: str) -> None:
+        ledger = tmp_path / "ledger.csv"
+        ledger.write_text("kind,value\nid,t1_d2\n")
+        for stages in ([], ["--keep-stages"]):
+            output = tmp_path / f"out{len(stages)}"
+            assert main(["reddit", source, "--output", str(output), "--ledger", str(ledger), *ALL_TRAIN, *stages]) == 0
+            (shard,) = (output / "conversations").glob("train-*")
+            assert not [example for example in read(shard) if "three hundred" in example["response"]]
+        manifest = find_manifest(str(tmp_path / "out1" / "comments"))
+        assert manifest is not None
+        assert manifest.counters.dropped == {"taken_down": 1}

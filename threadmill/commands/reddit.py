@@ -55,8 +55,8 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="RC_YYYY-MM or RS_YYYY-MM dump: a path, an http(s) address (#sha256=... behind it is checked) or another URI; "
-        ".zst, .bz2, .xz, .gz or plain, told by its content",
+        help="RC_YYYY-MM or RS_YYYY-MM dump, or an export as CSV or Parquet: a path, an http(s) address (#sha256=... behind "
+        "it is checked) or another URI; .zst, .bz2, .xz, .gz or plain, told by its content",
     )
 
 
@@ -152,6 +152,7 @@ def _add_threads(parsers: Parsers) -> None:
     add_output(parser)
     _add_preset(parser)
     add_memory_limit(parser)
+    _add_ledger(parser)
     add_settings(parser, ThreadsConfig)
 
 
@@ -160,7 +161,7 @@ def _run_threads(arguments: argparse.Namespace) -> int:
     from threadmill.conversations.threads import ThreadsStage
     from threadmill.engine.run import run_stage
 
-    stage = ThreadsStage(tuple(arguments.comments), config, memory_limit(arguments))
+    stage = ThreadsStage(tuple(arguments.comments), config, memory_limit(arguments), arguments.ledger)
     run_stage(stage, arguments.output, workers=arguments.workers, allow_partial=arguments.allow_partial)
     return 0
 
