@@ -211,6 +211,51 @@ def test_the_cards_way_to_load_works(tmp_path: Path, report: tuple[str, str], mo
     assert len(list(namespace["examples"])) == 17
 
 
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_the_cards_way_to_load_with_hugging_face_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str) -> None:
+    """Features that the first file lacks, that look like dates, or that no example has; a split without examples."""
+    for name in ("HF_HOME", "HF_DATASETS_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    deep = example(3, created_utc="1136073600", **{"context/0": "2006-01-01 00:00:00", "context/1": "é\u2028"})
+    shards = {"train": [[example(1), example(2)], [deep]], "validation": [[example(4)]], "test": [[]]}
+    uri = write_conversations(tmp_path / "talk", shards, format)
+    run_stage(ReportStage(None, None, uri), str(tmp_path / "report"))
+    code = (tmp_path / "report" / "dataset_card.md").read_text().split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path / "talk")
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    loaded = namespace["examples"]
+    assert {split: rows.num_rows for split, rows in loaded.items()} == {"train": 3, "validation": 1}
+    assert {feature.dtype for feature in loaded["train"].features.values()} == {"string"}
+    assert {name: text for name, text in loaded["train"][2].items() if text is not None} == deep
+
+
+def test_the_cards_way_to_read_parlais_format_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_stage(make_road(tmp_path, "parlai"), str(tmp_path / "report"))
+    card = (tmp_path / "report" / "dataset_card.md").read_text()
+    monkeypatch.chdir(tmp_path / "talk")
+    namespace: dict[str, Any] = {}
+    exec(card.split("```python\n")[1].split("```")[0], namespace)
+    assert len(namespace["examples"]) == 17
+    assert namespace["examples"][0] == [EVIL, "before", "how are you?", "very well"]
+    assert "features" not in header_of(card)["dataset_info"]
+
+
+def test_the_card_says_what_was_deduplicated_and_taken_down(tmp_path: Path) -> None:
+    counters = Counters(60, 18, 18, {"taken_down": 2, "top_level": 40})
+    write_conversations(tmp_path / "talk", SHARDS, counters=counters)
+    config = {"deduplication": "near", "num_bands": 14, "band_rows": 8, "ngram": 5}
+    uri = write_conversations(tmp_path / "kept", SHARDS, stage="deduplicate", config=config, made_from=[tmp_path / "talk"])
+    run_stage(ReportStage(None, None, uri), str(tmp_path / "report"))
+    card = (tmp_path / "report" / "dataset_card.md").read_text()
+    assert "14 bands of 8 MinHashes each, over shingles of 5 characters" in card
+    assert "2 records were left out because authors had asked for it" in card
+    assert "| `created_utc` | bytes | when the response was written" in card
+
+
 @pytest.mark.slow
 def test_the_cards_way_to_load_tfrecords_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_stage(make_road(tmp_path, "tfrecord"), str(tmp_path / "report"))

@@ -1,9 +1,11 @@
 """The dataset card: Markdown with a YAML header in the layout of the Hugging Face hub (README.md of a dataset)."""
 
 import re
+from typing import Any
 
 import threadmill
 from threadmill.conversations.statistics import extra_contexts
+from threadmill.datasets.manifest import Manifest
 from threadmill.reports.contents import ReportContents
 from threadmill.reports.funnel import funnel
 from threadmill.reports.layout import render, subreddit_caption, summary
@@ -19,7 +21,11 @@ _MEANINGS = {
     "subreddit": "where the thread is",
     "thread_id": "the submission's id, base 36",
     "example_id": "the example's stable id",
-    "root_kind": "top_level: the dialogue's first comment answers the submission; orphan: one that is missing",
+    "root_kind": "top_level: the dialogue's first comment answers the submission; orphan: one that is missing; submission: "
+    "its first turn is the submission",
+    "created_utc": "when the response was written, in seconds since 1970-01-01 UTC",
+    "context_ids": "the ids of `context`, `context/0`, ..., with a space between; a submission's begins with `t3_`",
+    "context_authors": "the authors of the same turns, with a space between; `[deleted]` for one that is not known",
 }
 _EARLIER = re.compile(r"^context/\d+$")
 
@@ -36,6 +42,10 @@ def render_card(contents: ReportContents) -> str:
             "partial": contents.partial,
             "size_category": _size_category(statistics.examples),
             "splits": contents.splits,
+            "loaded": [split for split in contents.splits if split.examples],
+            **_deduplication(manifest),
+            "taken_down": sum(one.counters.dropped.get("taken_down", 0) for one in contents.road_here),
+            "tells_turns": any(field.name == "context_ids" for field in manifest.schema),
             "fields": [{"name": field.name, "type": field.type, "meaning": _meaning(field.name)} for field in manifest.schema],
             "extra_contexts": len(extra_contexts(manifest.schema)),
             "distributions": [
@@ -53,6 +63,12 @@ def render_card(contents: ReportContents) -> str:
             "steps": funnel(contents.road_here),
         },
     )
+
+
+def _deduplication(manifest: Manifest) -> dict[str, Any]:
+    """How duplicates were left out, "" where they were not."""
+    settings = manifest.config if manifest.stage == "deduplicate" and manifest.config["deduplication"] != "none" else {}
+    return {name: settings.get(name, "") for name in ("deduplication", "num_bands", "band_rows", "ngram")}
 
 
 def _size_category(examples: int) -> str:

@@ -88,7 +88,7 @@ def _month_plots(months: Sequence[MonthFigures]) -> list[tuple[str, Markup]]:
         return []
     labels = [month.label for month in months]
 
-    def plot(name: str, unit: str, **series: list[float | None]) -> Markup:
+    def plot(name: str, unit: str, **series: Sequence[float | None]) -> Markup:
         named = {label.replace("_", " "): numbers for label, numbers in series.items()}
         return Markup(plots.months_plot(f"months-{name}", labels, named, unit))
 

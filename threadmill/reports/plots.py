@@ -47,6 +47,7 @@ _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _MOST_POINTS = 400
 _LONGEST_LABEL = 28
 _MOST_MONTH_LABELS = 14
+_THOUSANDS = EngFormatter(sep="")
 
 
 def funnel_plot(steps: Sequence[FunnelStep]) -> str:
@@ -173,7 +174,7 @@ def months_plot(name: str, months: Sequence[str], series: Mapping[str, Sequence[
         axes.set_ylabel(unit)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
-        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.yaxis.set_major_formatter(lambda value, place: _THOUSANDS(value) if abs(value) >= 1000 else f"{value:.4g}")
         axes.grid(axis="y")
         if len(series) > 1:
             _legend_above(axes)
