@@ -49,7 +49,7 @@ class RulesConfig:
         choices=("keep", "mask", "drop"),
     )
     languages: str = setting("", "ISO 639-1 codes, such as en or en,de; comments surely in another language are no turns")
-    language_confidence: float = setting(0.8, "From how sure it is that a comment is in another language", minimum=0, maximum=1)
+    language_confidence: float = setting(0.6, "From how sure it is that a comment is in another language", minimum=0, maximum=1)
     rules: str = setting("", "Rules of your own: package.module:function or path/to/file.py:function, with commas between")
     rule_digests: tuple[tuple[str, str], ...] = ()
 

@@ -1,7 +1,20 @@
+from collections.abc import Iterator
+
 import pytest
 
 from tests.conversations.rules.frames import breaks, broken_rules, comments
+from threadmill.conversations.rules import languages
 from threadmill.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def few_languages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The models of all take ten seconds to load."""
+    monkeypatch.setattr(languages, "_COMMON", "de en es fr ja")
+    languages._detector.cache_clear()
+    yield
+    languages._detector.cache_clear()
+
 
 GERMAN = "das ist doch überhaupt kein Problem, oder was meinst du dazu?"
 
