@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
+import polars as pl
 
 from threadmill.conversations.rewriting import write_selected
 from threadmill.conversations.stage import refuse_no_examples
@@ -104,7 +104,7 @@ class DeduplicateStage(StreamStage):
         refuse_no_examples(counters, self.conversations, self.unit)
 
 
-def duplicate_places(signatures: Sequence[Dataset], memory_limit: str, threads: int, spill_folder: str) -> pa.Table:
+def duplicate_places(signatures: Sequence[Dataset], memory_limit: str, threads: int, spill_folder: str) -> pl.DataFrame:
     """Which examples of the first dataset go: their ``place``, in order, and ``is_exact``."""
     files = [[dataset.path(shard) for shard in dataset.manifest.shards] for dataset in signatures]
     with DuckDBWarehouse(memory_limit, threads, spill_folder) as warehouse:
@@ -112,13 +112,13 @@ def duplicate_places(signatures: Sequence[Dataset], memory_limit: str, threads: 
         warehouse.define("signature_keys", "signature_keys")
         warehouse.create("shared_keys", "shared_keys")
         warehouse.create("examples_of_shared_keys", "examples_of_shared_keys")
-        return warehouse.query("duplicate_examples")
+        return pl.DataFrame(warehouse.query("duplicate_examples"))
 
 
 _NO_ROWS: Rows = np.zeros(0, np.int64)
 
 
-def _by_shard(duplicates: pa.Table) -> dict[int, tuple[Rows, Rows]]:
+def _by_shard(duplicates: pl.DataFrame) -> dict[int, tuple[Rows, Rows]]:
     """The rows of the exact and of the near duplicates in each shard that has any."""
     shards, rows = shard_and_row(duplicates["place"].to_numpy())
     exact = duplicates["is_exact"].to_numpy()

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -141,15 +142,18 @@ def _signatures(examples: pl.DataFrame, places: Keys, config: DeduplicationConfi
     shingles = shingles_of(examples["context"], examples["response"], config.ngram)
     bands = band_keys(shingles, config) if config.near else np.zeros((examples.height, 0), np.int64)
     offsets = np.arange(examples.height + 1, dtype=np.int32) * bands.shape[1]
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(bands.reshape(-1)))
     columns = [
         examples["example_id"].to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.string()),
         examples["created_utc"].to_arrow(),
-        pa.array(places),
-        pa.array(shingles.exact),
-        lists,
+        _arrow(places),
+        _arrow(shingles.exact),
+        pa.ListArray.from_arrays(_arrow(offsets), _arrow(bands.reshape(-1))),
     ]
     return pa.table(columns, schema=_SCHEMA)
+
+
+def _arrow(values: npt.NDArray[Any]) -> pa.Array:
+    return pl.Series(values).to_arrow()  # pyarrow would look for pandas first, whose import takes a third of a second
 
 
 def difference(first: Dataset, second: Dataset) -> str:
