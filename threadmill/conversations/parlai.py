@@ -9,8 +9,8 @@ Source: the reader's code, parlai/utils/conversations.py (``Conversations``, ``M
 - Lines are cut by ``str.splitlines``, so also at U+0085, U+2028 and U+2029, which stand escaped here.
 - By default (``label_turns`` is ``secondspeaker``) the 2nd, 4th, ... acts are the labels. The response is the last turn, so an
   example of an odd number of turns begins with ParlAI's mark of a turn without words, ``__SILENCE__``, its id ``silence`` here.
-- ``NAME.metadata`` beside ``NAME.*`` is a JSON object with date, opt, self_chat, speakers and version; without it the reader
-  complains and goes on.
+- ``NAME.metadata`` beside ``NAME.*`` tells when and with which options a chat was held; without it the reader says so and goes
+  on. There is none here: the manifest tells more.
 
 The features that are no turns are keys of the line, so an example read back is whole.
 """
@@ -30,11 +30,6 @@ _SILENT, _FIRST, _SECOND = "silence", "speaker_1", "speaker_2"
 _EXTRA = re.compile(r"context/(\d+)")
 _LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _DIALOG = pl.List(pl.List(pl.Struct({"id": pl.String, "text": pl.String})))
-
-
-def metadata() -> bytes:
-    """The content of a shard's .metadata file. It tells no date, so that equal examples are equal files."""
-    return orjson.dumps({"date": "", "opt": {}, "self_chat": False, "speakers": [_FIRST, _SECOND], "version": "0.1"})
 
 
 def encode_parlai(examples: pl.DataFrame) -> memoryview:
