@@ -160,5 +160,5 @@ def thread_frame(raw: Sequence[Raw]) -> pl.DataFrame:
         for value in raw
     ]
     types = {"is_new": pl.Boolean, "score": pl.Int64, "created_utc": pl.Datetime("us", "UTC")}
-    schema = {name: types.get(name, pl.String) for name in COLUMNS}
+    schema: dict[str, Any] = {name: types.get(name, pl.String) for name in COLUMNS}
     return pl.DataFrame(rows, schema=schema).sort("thread_id", maintain_order=True)
