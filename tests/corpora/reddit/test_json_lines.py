@@ -452,7 +452,7 @@ def test_lines_of_another_month_are_dead_letters_with_the_month_that_they_are_of
 def test_names_that_come_and_go_from_line_to_line_change_nothing(drift: list[str]) -> None:
     lines = []
     for number in range(40):
-        extra = {name: number for name in drift} if number % 3 == 0 else {}
+        extra = dict.fromkeys(drift, number) if number % 3 == 0 else {}
         names = list({**extra, **COMMENT}) if number % 2 else list({**COMMENT, **extra})
         comment = {**COMMENT, **extra, "id": f"c{number}", "body": "x" * number}
         lines.append(json.dumps({name: comment[name] for name in names}).encode())

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from threadmill.corpora.reddit.text_kernels import copy, put_text, put_view, utf8_length
+from threadmill.corpora.reddit.text_kernels import copy, kernel, put_text, put_view, utf8_length
 
 # Where in a record a character is read.
 START, _PLAIN, QUOTED, _CLOSED = range(4)  # at a field's start, in one without quotes, in one with, after a quote in it
@@ -22,7 +21,7 @@ ABSENT, PLAIN, IN_QUOTES, WITH_QUOTES = range(4)  # the last: quotes in quotes, 
 GOOD, WRONG_COUNT, MALFORMED_QUOTES, NOT_UTF8, BLANK = range(5)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def record_ends(data: npt.NDArray[np.uint8], state: int, only_first: bool) -> Any:
     """How many records end in ``data``, the place after the last of them, and the state after all that was read.
 
@@ -47,7 +46,7 @@ def record_ends(data: npt.NDArray[np.uint8], state: int, only_first: bool) -> An
     return count, last, state
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def find_fields(
     data: npt.NDArray[np.uint8],
     fields: npt.NDArray[np.int64],
@@ -64,7 +63,8 @@ def find_fields(
     count = place = lines = 0
     while place < len(data):
         records[count, 0], records[count, 2] = place, lines
-        spans[count, :, 2] = ABSENT
+        for number in range(spans.shape[1]):
+            spans[count, number, 2] = ABSENT
         fault, column, ended = GOOD, 0, False
         while not ended:
             start, end, kind, place, bad = _field(data, place)
@@ -85,7 +85,7 @@ def find_fields(
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _field(data, place):  # type: ignore[no-untyped-def]
     """Where the field that begins at ``place`` has its text, what it is, where the character is that ends it, its fault."""
     if data[place] == 0x22:
@@ -99,7 +99,7 @@ def _field(data, place):  # type: ignore[no-untyped-def]
     return start, end, PLAIN, place, fault
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _quoted_field(data, place):  # type: ignore[no-untyped-def]
     start, fault, kind = place + 1, GOOD, IN_QUOTES
     place = start
@@ -123,7 +123,7 @@ def _quoted_field(data, place):  # type: ignore[no-untyped-def]
     return start, end, kind, place, MALFORMED_QUOTES
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def put_fields(
     data: npt.NDArray[np.uint8],
     spans: npt.NDArray[np.int64],
@@ -157,7 +157,7 @@ def put_fields(
     return used
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put_quoted(data, start, end, arena, used):  # type: ignore[no-untyped-def]
     """Writes a text with each pair of quotes as one; returns the place after it."""
     place = start

@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from threadmill.corpora.reddit.comments import EARLIEST, LATEST, REMOVERS, TOMBSTONES
 from threadmill.corpora.reddit.text_kernels import (
     WIDE,
     backslash_marks,
-    borrowed,
     copy,
     copy_wide,
     first_mark,
     inline_view,
     json_marks,
+    kernel,
     load,
     put_text,
     put_view,
@@ -87,14 +86,14 @@ _SHORTEST_MONTH = 28 * 86400  # seconds
 _DEEPEST = 60  # nested values of a line; the bits of a word tell which of them are objects
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _blank(data, place):  # type: ignore[no-untyped-def]
     while data[place] == 0x20 or data[place] == 0x09 or data[place] == 0x0D:
         place += 1
     return place
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _string_end(data, place):  # type: ignore[no-untyped-def]
     """Where the string's closing quote lies (-1: it is no valid string), and whether it has escapes."""
     escaped = False
@@ -120,7 +119,7 @@ def _string_end(data, place):  # type: ignore[no-untyped-def]
         place += length
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _escape_length(data, place):  # type: ignore[no-untyped-def]
     """Bytes of the escape at ``place``; 0 where it is none. A surrogate without its other half is none."""
     letter = data[place + 1]
@@ -140,7 +139,7 @@ def _escape_length(data, place):  # type: ignore[no-untyped-def]
     return 12 if 0xDC00 <= low < 0xE000 else 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _hexadecimal(data, place):  # type: ignore[no-untyped-def]
     """The number of four digits; -1 where there are not four. Stops at the first other byte, so it never passes a line's end."""
     number: Any = 0
@@ -156,14 +155,14 @@ def _hexadecimal(data, place):  # type: ignore[no-untyped-def]
     return number
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _digits_end(data, place):  # type: ignore[no-untyped-def]
     while 0x30 <= data[place] <= 0x39:
         place += 1
     return place
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _number_end(data, place):  # type: ignore[no-untyped-def]
     """Where the number ends (-1: it is none), and what it is."""
     if data[place] == 0x2D:
@@ -187,7 +186,7 @@ def _number_end(data, place):  # type: ignore[no-untyped-def]
     return end, kind
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _literal_end(data, place):  # type: ignore[no-untyped-def]
     """Where ``true``, ``false`` or ``null`` ends (-1: it is none of them), and what it is."""
     word = load(data, place)
@@ -201,39 +200,39 @@ def _literal_end(data, place):  # type: ignore[no-untyped-def]
     return -1, _NULL
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _field(data, start, end):  # type: ignore[no-untyped-def]
     """Which of the fields of interest a name is; -1 for none."""
     length = end - start
     if length <= _LONGEST:
         for field in range(_FIRST_OF_LENGTH[length], _FIRST_OF_LENGTH[length + 1]):
-            if _begins(data, start, length, _WORDS[field]):
+            if _begins(data, start, length, _WORDS[field, 0], _WORDS[field, 1]):
                 return field
     return -1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _is_name(data, start, length, field):  # type: ignore[no-untyped-def]
-    return length == _LENGTHS[field] and _begins(data, start, length, _WORDS[field])
+    return length == _LENGTHS[field] and _begins(data, start, length, _WORDS[field, 0], _WORDS[field, 1])
 
 
-@njit(nogil=True, cache=True)
-def _begins(data, start, length, words):  # type: ignore[no-untyped-def]
-    """Whether the ``length`` bytes from ``start`` on are those of ``words`` (uint64[2]), at most 16."""
+@kernel
+def _begins(data, start, length, low, high):  # type: ignore[no-untyped-def]
+    """Whether the ``length`` bytes from ``start`` on are those of two words (uint64), at most 16."""
     first = load(data, start)
     if length < 8:
-        return first & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1)) == words[0]
-    if first != words[0]:
+        return first & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1)) == low
+    if first != low:
         return False
     if length == 8:
         return True
     rest = load(data, start + 8)
     if length < 16:
         rest &= (np.uint64(1) << np.uint64(8 * (length - 8))) - np.uint64(1)
-    return rest == words[1]
+    return rest == high
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _scan(data, place, spans, names, known):  # type: ignore[no-untyped-def]  # noqa: C901
     """Reads the object that begins at ``place`` into ``spans`` (int64[fields, 3]: start, end, kind).
 
@@ -243,7 +242,8 @@ def _scan(data, place, spans, names, known):  # type: ignore[no-untyped-def]  # 
 
     Returns where its line ends, or -1 where it is not one valid object, and how many names are known now.
     """
-    spans[:, 2] = _MISSING
+    for number in range(FIELDS):
+        spans[number, 2] = _MISSING
     before, place = place, _blank(data, place)
     if data[place] != 0x7B:
         return -1, known
@@ -335,7 +335,7 @@ def _scan(data, place, spans, names, known):  # type: ignore[no-untyped-def]  # 
             return -1, known
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _is_same(data, first, second, length):  # type: ignore[no-untyped-def]
     """Whether as many bytes are the same at two places."""
     while length > 8:
@@ -346,7 +346,7 @@ def _is_same(data, first, second, length):  # type: ignore[no-untyped-def]
     return different << np.uint64(64 - 8 * length) == 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _is_id(data, start, end):  # type: ignore[no-untyped-def]
     if not 1 <= end - start <= 13:
         return False
@@ -357,12 +357,12 @@ def _is_id(data, start, end):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _has_prefix(data, start, end):  # type: ignore[no-untyped-def]
     return end - start > 3 and data[start] == 0x74 and data[start + 2] == 0x5F and 0x30 <= data[start + 1] <= 0x39
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _whole_number(data, start, end):  # type: ignore[no-untyped-def]
     """The number of up to 18 digits with or without a minus before them, and whether it is one."""
     negative = start < end and data[start] == 0x2D
@@ -379,7 +379,7 @@ def _whole_number(data, start, end):  # type: ignore[no-untyped-def]
     return -number if negative else number, True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _seconds(data, spans, field):  # type: ignore[no-untyped-def]
     """The whole seconds of a time as number or string, and whether it is in the ordinary form."""
     start, end, kind = spans[field, 0], spans[field, 1], spans[field, 2]
@@ -394,17 +394,17 @@ def _seconds(data, spans, field):  # type: ignore[no-untyped-def]
     return number, good and EARLIEST <= number < LATEST
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _is_text(kind):  # type: ignore[no-untyped-def]
     return kind in (_STRING, _ESCAPED)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _is_absent(kind):  # type: ignore[no-untyped-def]
     return kind in (_MISSING, _NULL)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _is_ordinary(data, spans):  # type: ignore[no-untyped-def]
     """Whether a comment or a submission is in the form in which dumps have nearly all of them."""
     for field in (_SUBREDDIT, _AUTHOR, _DISTINGUISHED):
@@ -423,7 +423,7 @@ def _is_ordinary(data, spans):  # type: ignore[no-untyped-def]
     return _is_text(spans[_SELFTEXT, 2]) or _is_absent(spans[_SELFTEXT, 2])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _has_ordinary_parents(data, spans):  # type: ignore[no-untyped-def]
     start, end = spans[_LINK, 0], spans[_LINK, 1]
     if spans[_LINK, 2] != _STRING or not _is_id(data, start + 3 if _has_prefix(data, start, end) else start, end):
@@ -434,7 +434,7 @@ def _has_ordinary_parents(data, spans):  # type: ignore[no-untyped-def]
     return spans[_PARENT, 2] == _STRING and _has_prefix(data, start, end) and _is_id(data, start + 3, end)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _unescape(data, start, end, arena, used):  # type: ignore[no-untyped-def]
     """Writes the text of a string with escapes; returns the place after it."""
     place = start
@@ -464,7 +464,7 @@ def _unescape(data, start, end, arena, used):  # type: ignore[no-untyped-def]
     return used
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _escaped_byte(letter):  # type: ignore[no-untyped-def]
     if letter == 0x6E:
         return np.uint8(0x0A)
@@ -477,7 +477,7 @@ def _escaped_byte(letter):  # type: ignore[no-untyped-def]
     return np.uint8(0x0C) if letter == 0x66 else letter
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put_character(arena, used, code):  # type: ignore[no-untyped-def]
     if code < 0x80:
         arena[used] = code
@@ -493,7 +493,7 @@ def _put_character(arena, used, code):  # type: ignore[no-untyped-def]
     return used + 4
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _write(data, spans, field, arena, used):  # type: ignore[no-untyped-def]
     """Writes a string's text into ``arena``; returns the place after it."""
     if spans[field, 2] == _ESCAPED:
@@ -501,7 +501,7 @@ def _write(data, spans, field, arena, used):  # type: ignore[no-untyped-def]
     return copy(data, spans[field, 0], spans[field, 1], arena, used)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put_string(views, column, row, data, spans, field, arena, used):  # type: ignore[no-untyped-def]
     start, end = spans[field, 0], spans[field, 1]
     if spans[field, 2] != _ESCAPED:
@@ -511,7 +511,7 @@ def _put_string(views, column, row, data, spans, field, arena, used):  # type: i
     return end
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _tombstone(text, start, end):  # type: ignore[no-untyped-def]
     """Which of the tombstones a text is; -1 for none."""
     length = end - start
@@ -529,22 +529,24 @@ def _tombstone(text, start, end):  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put_removal(texts, valid, row, data, spans, tombstone):  # type: ignore[no-untyped-def]
     valid[OUT_REMOVAL, row] = tombstone >= 0
     if tombstone < 0:
         texts[OUT_REMOVAL, row, 0] = texts[OUT_REMOVAL, row, 1] = np.uint64(0)
         return
-    view = _TOMBSTONE_VIEWS[tombstone]
+    first, second = _TOMBSTONE_VIEWS[tombstone, 0], _TOMBSTONE_VIEWS[tombstone, 1]
     start, length = spans[_REMOVER, 0], spans[_REMOVER, 1] - spans[_REMOVER, 0]
     if _TOMBSTONE_REFINED[tombstone] and spans[_REMOVER, 2] == _STRING:
         for index in range(len(_REMOVER_LENGTHS)):
-            if length == _REMOVER_LENGTHS[index] and _begins(data, start, length, _REMOVER_TEXTS[index]):
-                view = _REMOVER_VIEWS[index]
-    texts[OUT_REMOVAL, row] = view
+            if length == _REMOVER_LENGTHS[index] and _begins(
+                data, start, length, _REMOVER_TEXTS[index, 0], _REMOVER_TEXTS[index, 1]
+            ):
+                first, second = _REMOVER_VIEWS[index, 0], _REMOVER_VIEWS[index, 1]
+    texts[OUT_REMOVAL, row, 0], texts[OUT_REMOVAL, row, 1] = first, second
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _write_submission(data, spans, arena, used):  # type: ignore[no-untyped-def]
     """Writes title and self-text; returns the place after them, and which tombstone the title is."""
     end = _write(data, spans, _TITLE, arena, used)
@@ -562,7 +564,7 @@ def _write_submission(data, spans, arena, used):  # type: ignore[no-untyped-def]
     return last, tombstone
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _month_of(seconds):  # type: ignore[no-untyped-def]
     """When the month of a time begins (UTC), and the view of its name.
 
@@ -586,7 +588,7 @@ def _month_of(seconds):  # type: ignore[no-untyped-def]
     return (days - day) * 86400, (word, rest)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def read_lines(
     data: npt.NDArray[np.uint8],
     month: tuple[int, int],
@@ -610,8 +612,6 @@ def read_lines(
         others: int64[lines, 3], for each line that is left: its number from 0, where it begins, where its newline is.
         spans, names: int64[FIELDS, 3] and int64[n, 3], room to work in.
     """
-    data, arena, bodies, spans, names = borrowed(data), borrowed(arena), borrowed(bodies), borrowed(spans), borrowed(names)
-    texts, valid = borrowed(texts), borrowed(valid)
     month_begin, month_view = _month_of(EARLIEST)
     known = used = filled = row = left = line = place = 0
     while place < len(data):
@@ -648,7 +648,7 @@ def read_lines(
     return row, left, used, filled
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put_row(data, spans, row, texts, valid, arena, used, bodies, filled):  # type: ignore[no-untyped-def]
     """Writes a row's texts; returns how much of ``arena`` and of ``bodies`` is used then."""
     used = _put_string(texts, OUT_ID, row, data, spans, _ID, arena, used)
@@ -668,7 +668,7 @@ def _put_row(data, spans, row, texts, valid, arena, used, bodies, filled):  # ty
     return _put_optional(texts, valid, OUT_DISTINGUISHED, row, data, spans, _DISTINGUISHED, arena, used), end
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put_parents(data, spans, row, texts, valid, arena, used):  # type: ignore[no-untyped-def]
     """A comment's thread and parent; a comment without a parent answers to the submission."""
     start, end = spans[_LINK, 0], spans[_LINK, 1]
@@ -683,13 +683,13 @@ def _put_parents(data, spans, row, texts, valid, arena, used):  # type: ignore[n
     return put_text(texts, OUT_PARENT, row, data, start, end, arena, used)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put_null(texts, valid, column, row):  # type: ignore[no-untyped-def]
     texts[column, row, 0] = texts[column, row, 1] = np.uint64(0)
     valid[column, row] = False
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put_optional(texts, valid, column, row, data, spans, field, arena, used):  # type: ignore[no-untyped-def]
     if not _is_text(spans[field, 2]):
         _put_null(texts, valid, column, row)

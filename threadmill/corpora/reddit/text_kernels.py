@@ -16,20 +16,13 @@ WIDE = 32  # bytes that are looked at at a time
 _INLINE = 12  # bytes that a view holds itself
 
 
-@intrinsic
-def borrowed(context, array):  # type: ignore[no-untyped-def]
-    """The same array without a reference count: compiled functions count at each call, which costs more than short texts do.
+def kernel(function: Any) -> Any:
+    """Compiles a loop over arrays: without the interpreter lock, and without counting references to the arrays at each call.
 
-    Only for arguments of a function that Python calls: Python holds them meanwhile.
+    To count costs more than short texts do. Python holds the arrays meanwhile; a kernel must make none itself.
     """
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        counted = context.make_array(signature.args[0])(context, builder, arguments[0])
-        counted.meminfo = ir.Constant(counted.meminfo.type, None)
-        counted.parent = ir.Constant(counted.parent.type, None)
-        return counted._getvalue()
-
-    return array(array), generate
+    options: Any = {"nogil": True, "cache": True, "_nrt": False}  # the last has no declared type
+    return njit(**options)(function)
 
 
 @intrinsic
@@ -109,7 +102,7 @@ def copy_wide(context, source, start, target, place):  # type: ignore[no-untyped
     return types.void(source, types.int64, target, types.int64), generate
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def load(data, index):  # type: ignore[no-untyped-def]
     """uint64: the eight bytes of ``data`` (uint8) from ``index`` on, the first the lowest; zeros beyond its end."""
     if index + 8 <= len(data):
@@ -120,13 +113,13 @@ def load(data, index):  # type: ignore[no-untyped-def]
     return word
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def first_mark(marks):  # type: ignore[no-untyped-def]
     """The place of the lowest bit; 64 where there is none."""
     return np.int64(_trailing_zeros(marks))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def utf8_length(data, place):  # type: ignore[no-untyped-def]
     """Bytes (2 to 4) of the character that begins at ``place`` with a byte over 0x7f, or 0 where it is no UTF-8.
 
@@ -148,7 +141,7 @@ def utf8_length(data, place):  # type: ignore[no-untyped-def]
     return 4 if data[place + 3] & 0xC0 == 0x80 else 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def copy(source, start, end, target, place):  # type: ignore[no-untyped-def]
     """Copies bytes; returns the place after the last in ``target``, which must have room for ``WIDE`` more."""
     after = place + end - start
@@ -161,7 +154,7 @@ def copy(source, start, end, target, place):  # type: ignore[no-untyped-def]
     return after
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def put_view(views, column, row, source, start, length, offset):  # type: ignore[no-untyped-def]
     """Writes the view (uint64[2] of ``views[column, row]``) of a text of ``source``, at ``offset`` of the view's buffer.
 
@@ -183,7 +176,7 @@ def put_view(views, column, row, source, start, length, offset):  # type: ignore
     views[column, row, 1] = tail
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def put_text(views, column, row, source, start, end, arena, used):  # type: ignore[no-untyped-def]
     """Writes the view of ``source[start:end]``, and into ``arena`` from ``used`` on what it has no room for; bytes used then."""
     put_view(views, column, row, source, start, end - start, used)
