@@ -16,8 +16,8 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, chain
 from operators import reddit
 from operators.params import reddit_params
 from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, VocabularyOperator
-from operators.reddit import planned, planned_list, returned
 from operators.release import PublishOperator, ReportOperator
+from operators.templates import planned, planned_list, returned
 
 ASSETS = [Asset(name=name, uri=f"threadmill://reddit/{name}") for name in ("conversations", "records", "model")]
 
@@ -87,7 +87,10 @@ with DAG(
     with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):
         made = {name: planned(name) for name in ("comments", "threads", "records", "model", "evaluation")}
         made["conversations"] = returned("deduplicate")
-        report = ReportOperator(task_id="report", datasets={**made, "vocabulary": vocabulary.output}, uri=planned("report"))
+        report = ReportOperator(
+            task_id="report", datasets={**made, "vocabulary": vocabulary.output}, lookback=planned_list("lookback"),
+            earlier=planned_list("earlier_conversations"), uri=planned("report"),
+        )  # fmt: skip
         publish = PublishOperator(task_id="publish", datasets={asset.name: made[asset.name] for asset in ASSETS}, assets=ASSETS)
 
     chain(

@@ -1,6 +1,5 @@
 """Operators of the Reddit road: plan the month, wait for its dumps, ingest, threads, conversations without duplicates, checks."""
 
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from airflow.sdk import BaseOperator, BaseSensorOperator
 
 from operators.base import StageOperator, permanent_faults
 from operators.params import picked
+from operators.templates import listed, planned
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.storage import exists, join, list_names
 from threadmill.months import add_months, check_month, is_month
@@ -24,25 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SAMPLE = "sample"
-
-
-def planned(name: str) -> str:
-    """The template of one entry of the plan. (A template draws no edge in the graph: the order of tasks tells it all.)"""
-    return "{{ ti.xcom_pull(task_ids='plan', key='" + name + "') }}"
-
-
-def planned_list(name: str) -> str:
-    """The template of an entry that is a list, which comes as JSON."""
-    return "{{ ti.xcom_pull(task_ids='plan', key='" + name + "') | tojson }}"
-
-
-def returned(task_id: str) -> str:
-    """The template of the URI that a task returned."""
-    return "{{ ti.xcom_pull(task_ids='" + task_id + "') }}"
-
-
-def _listed(value: str | Sequence[str]) -> tuple[str, ...]:
-    return tuple(json.loads(value) if isinstance(value, str) else value)
 
 
 _DATASETS = (
@@ -151,13 +132,13 @@ class RedditDumpSensor(BaseSensorOperator):
         """True when all dumps are there; a folder or an empty file in the place of one fails at once."""
         from threadmill.corpora.reddit.sources import check_source, source_exists
 
-        for source in _listed(self.sources):
+        for source in listed(self.sources):
             with permanent_faults():
                 if not source_exists(source):
                     log.info("wait_for_source: %s is not there yet", source)
                     return False
                 check_source(source)
-        log.info("wait_for_source: %s is there", ", ".join(_listed(self.sources)))
+        log.info("wait_for_source: %s is there", ", ".join(listed(self.sources)))
         return True
 
 
@@ -177,7 +158,7 @@ class IngestOperator(StageOperator):
         from threadmill.corpora.reddit.ingest import IngestStage
 
         config = replace(picked(context["params"]).ingest, source_month=self.month)
-        return IngestStage(_listed(self.sources), config, self.ledger)
+        return IngestStage(listed(self.sources), config, self.ledger)
 
 
 class CheckCommentsOperator(BaseOperator):
@@ -228,7 +209,7 @@ class ThreadsOperator(StageOperator):
         from threadmill.conversations.threads import ThreadsStage
 
         config = replace(picked(context["params"]).threads, month=self.month)
-        return ThreadsStage((*_listed(self.lookback), self.comments), config, get_settings().memory_limit, self.ledger)
+        return ThreadsStage((*listed(self.lookback), self.comments), config, get_settings().memory_limit, self.ledger)
 
 
 class ConversationsOperator(StageOperator):
@@ -281,7 +262,7 @@ class DeduplicateOperator(StageOperator):
         from threadmill.deduplication.deduplicate import DeduplicateStage
 
         config = picked(context["params"]).deduplication
-        return DeduplicateStage(self.conversations, self.signatures, _listed(self.earlier), config, get_settings().memory_limit)
+        return DeduplicateStage(self.conversations, self.signatures, listed(self.earlier), config, get_settings().memory_limit)
 
     def execute(self, context: "Context") -> str:
         """Runs the stage, unless deduplication is none."""

@@ -2,11 +2,15 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
 
 from operators.base import StageOperator, permanent_faults
+from operators.params import picked
+from operators.templates import listed
+from threadmill.settings import get_settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,20 +26,30 @@ class ReportOperator(StageOperator):
 
     Args:
         datasets: URIs of comments, threads, conversations, vocabulary, records, model and evaluation, by these names.
+        lookback: URIs of the comments of the months before that the threads were made from too.
+        earlier: URIs of the conversations of the months before.
     """
 
-    template_fields: Sequence[str] = ("uri", "datasets")
+    template_fields: Sequence[str] = ("uri", "datasets", "lookback", "earlier")
     ui_color = "#f3e8fd"
 
-    def __init__(self, *, datasets: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self, *, datasets: Mapping[str, Any], lookback: Sequence[str] | str, earlier: Sequence[str] | str, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.datasets = datasets
+        self.datasets, self.lookback, self.earlier = datasets, lookback, earlier
 
     def make_stage(self, context: "Context") -> "Stage":
         """The report stage."""
+        from threadmill.reports.config import ReportConfig
         from threadmill.reports.stage import ReportStage
 
-        return ReportStage(**{f"{name}_uri": uri for name, uri in self.datasets.items()})
+        uris = {f"{name}_uri": uri for name, uri in self.datasets.items()}
+        uris["comments_uri"] = (*listed(self.lookback), uris["comments_uri"])
+        limits = asdict(picked(context["params"]).conversation_limits)
+        return ReportStage(
+            **uris, config=ReportConfig(**limits), earlier=listed(self.earlier), memory_limit=get_settings().memory_limit
+        )
 
 
 class PublishOperator(BaseOperator):

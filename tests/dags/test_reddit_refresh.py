@@ -91,11 +91,12 @@ class TestRun:
         assert counters["ingest"].read == dump[1]
         assert counters["threads"].read == counters["ingest"].written
         assert counters["conversations"].read == counters["threads"].written
-        assert counters["records"].read == counters["conversations"].written
-        assert counters["report"].read == len(manifests) - 1
+        assert counters["signatures"].read == counters["deduplicate"].read == counters["conversations"].written
+        assert counters["records"].read == counters["deduplicate"].written
+        assert counters["report"].read == len(manifests) - 2, "all but the signatures and itself"
 
     def test_accounts_for_what_is_read_split_by_split(self, folders: dict[str, Path], manifests: dict[str, Manifest]) -> None:
-        conversations, records = (Dataset.open(str(folders[task])) for task in ("conversations", "records"))
+        conversations, records = (Dataset.open(str(folders[task])) for task in ("deduplicate", "records"))
 
         def count(dataset: Dataset, split: str) -> int:
             return sum(shard.records for shard in dataset.shards(split))
@@ -113,11 +114,13 @@ class TestRun:
             "ingest": [None],
             "threads": ["ingest"],
             "conversations": ["threads"],
-            "vocabulary": ["conversations"],
-            "records": ["conversations", "vocabulary"],
+            "signatures": ["conversations"],
+            "deduplicate": ["conversations", "signatures"],
+            "vocabulary": ["deduplicate"],
+            "records": ["deduplicate", "vocabulary"],
             "train": ["records", "vocabulary"],
             "evaluate": ["train", "records"],
-            "report": ["ingest", "threads", "conversations", "vocabulary", "records", "train", "evaluate"],
+            "report": ["ingest", "threads", "conversations", "deduplicate", "vocabulary", "records", "train", "evaluate"],
         }
 
     def test_writes_a_report_and_a_card(self, folders: dict[str, Path], run: DagRun, dump: tuple[Path, int]) -> None:
@@ -132,7 +135,7 @@ class TestRun:
             events = dict(session.execute(query.where(AssetEvent.source_run_id == run.run_id)).all())
         assert events == {
             name: {"uri": str(folders[task]), "digest": manifests[task].digest, "records": manifests[task].records}
-            for name, task in {"conversations": "conversations", "records": "records", "model": "train"}.items()
+            for name, task in {"conversations": "deduplicate", "records": "records", "model": "train"}.items()
         }
 
 

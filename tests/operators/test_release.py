@@ -61,7 +61,10 @@ def test_a_dataset_that_is_not_finished_is_not_published(datasets: dict[str, str
 
 def test_a_report_is_of_the_datasets_of_the_run() -> None:
     names = ["comments", "threads", "conversations", "vocabulary", "records", "model", "evaluation"]
-    stage: Any = ReportOperator(task_id="report", uri="report", datasets={name: f"at/{name}" for name in names}).make_stage(
-        context()
-    )
+    datasets = {name: f"at/{name}" for name in names}
+    operator = ReportOperator(task_id="report", uri="report", datasets=datasets, lookback='["at/older"]', earlier=["at/release"])
+    stage: Any = operator.make_stage(context(min_examples=7))
+    assert stage.comments_uri == ("at/older", "at/comments")
+    assert (stage.earlier, stage.config.min_examples) == (("at/release",), 7)
+    names.remove("comments")
     assert [getattr(stage, f"{name}_uri") for name in names] == [f"at/{name}" for name in names]
