@@ -37,8 +37,7 @@ def _add_show(parsers: Parsers) -> None:
         parsers,
         "show",
         "print what a dataset is, its funnel and some of its records; or one thread as a tree, or one example as a dialogue",
-        "threadmill show /data/reddit/2006-01/conversations --records 3\n"
-        "  threadmill show /data/reddit/2006-01/threads --thread 3k2ab",
+        "threadmill show /data/reddit/2006-01/threads --thread 3k2ab",
         _run_show,
     )
     show.add_argument("dataset", metavar="DATASET", help="the dataset's folder")
