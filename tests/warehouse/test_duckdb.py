@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from tests.sql.table_rows import TABLE_ROWS
 from threadmill.errors import ConfigError, InputError
 from threadmill.warehouse.duckdb import DuckDBWarehouse
 
@@ -115,7 +117,9 @@ def test_too_little_memory_is_told_with_the_remedy(tmp_path: Path) -> None:
 
 def test_too_little_memory_for_the_rows_is_told_too(tmp_path: Path) -> None:
     comments(100_000, words=10).write_parquet(tmp_path / "one.parquet")
-    comments(0).select("thread_id", "id", place="source_row").write_parquet(tmp_path / "none.parquet")
+    comments(0).select("thread_id", "id", place="source_row", is_submission=pl.lit(False)).write_parquet(
+        tmp_path / "none.parquet"
+    )
     with DuckDBWarehouse("25MB", 1, str(tmp_path)) as warehouse:
         warehouse.load("comments", [str(tmp_path / "one.parquet")])
         warehouse.load("duplicates", [str(tmp_path / "none.parquet")])
@@ -159,3 +163,33 @@ def test_a_file_that_is_not_there_or_cut_is_told(tmp_path: Path) -> None:
             with pytest.raises(InputError, match=name) as caught:
                 warehouse.load("comments", [str(tmp_path / name)])
             assert "\n" not in str(caught.value)
+
+
+def test_tables_of_a_database_are_read_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "it's.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE SCHEMA months; CREATE TABLE months.\"2015_06\" AS SELECT 2 AS id, 'x' AS body, 7 AS other")
+        connection.execute('CREATE VIEW months."20""15" AS SELECT true AS is_submitter, TIMESTAMP \'2015-05-01\' AS created_utc')
+    with DuckDBWarehouse("200MB", 1, str(tmp_path), str(path)) as warehouse:
+        names = warehouse.tables("months")
+        assert names == ['20"15', "2015_06"]
+        assert warehouse.tables("'; --") == warehouse.tables("other") == []
+        assert warehouse.columns("months", '20"15') == ["is_submitter", "created_utc"]
+        assert warehouse.columns("months", "none") == []
+        warehouse.select("table_rows", "months", names, list(TABLE_ROWS))
+        rows = warehouse.query("judged_rows", {"month": "", "first_row": 0}).to_pylist()
+        assert [(row["id"], row["given_created_utc"], row["is_submitter"], row["body"]) for row in rows] == [
+            ("2", None, None, "x"),
+            (None, "2015-05-01", True, None),
+        ]
+        with pytest.raises(ConfigError, match="is no table name"):
+            warehouse.select("table_rows", "months", names, ['a" --'])
+
+
+def test_what_cannot_be_attached_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database" * 1000)
+    for name in ("text", "none"):
+        with pytest.raises(InputError, match=f"{name} cannot be read .*name a DuckDB database file") as caught:
+            DuckDBWarehouse("200MB", 1, str(tmp_path), str(tmp_path / name))
+        assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["text"]
