@@ -180,7 +180,7 @@ def test_tables_of_a_database_are_read_as_text(tmp_path: Path) -> None:
         rows = warehouse.query("judged_rows", {"month": "", "first_row": 0}).to_pylist()
         assert [(row["id"], row["given_created_utc"], row["is_submitter"], row["body"]) for row in rows] == [
             ("2", None, None, "x"),
-            (None, "2015-05-01", True, None),
+            (None, "2015-05-01 00:00:00", True, None),
         ]
         with pytest.raises(ConfigError, match="is no table name"):
             warehouse.select("table_rows", "months", names, ['a" --'])
