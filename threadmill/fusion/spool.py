@@ -17,6 +17,7 @@ from threadmill.datasets.storage import TEMPORARY_PREFIX
 
 _PARTITIONS = 256  # of the order of threads, where comments are spilled
 HELD_ROWS = 1_100_000  # about 250 MB
+_SPILLED_ROWS = 200_000  # at a time
 
 
 class Spool:
@@ -43,11 +44,12 @@ class Spool:
         self._rows += comments.height
         if self._rows >= self._held_rows:
             self._spill()
+            self._held_rows = min(self._held_rows, _SPILLED_ROWS)  # more held would spare nothing from now on
 
     def partitions(self) -> Iterator[pl.DataFrame]:
         """All comments, in no order within a frame; the positions of one frame lie before those of the next."""
         if not self._spilled:
-            yield self._taken()
+            yield self._taken(self._rows)
             return
         self._spill()
         for writer in self._writers.values():
@@ -57,25 +59,28 @@ class Spool:
                 yield pl.DataFrame(ipc.open_stream(file).read_all())
             os.remove(self._path(number))
 
-    def _taken(self) -> pl.DataFrame:
-        """What is held as one frame, a column at a time, so that no more than one is there twice."""
-        held = [frame.get_columns() for frame in self._held]
-        self._held, self._rows = [], 0
+    def _taken(self, rows: int) -> pl.DataFrame:
+        """The first ``rows`` comments or a few more as one frame, a column at a time: no more than one is there twice."""
+        held, taken = [], 0
+        while self._held and taken < rows:
+            held.append(self._held.pop(0).get_columns())
+            taken += len(held[-1][0])
+        self._rows -= taken
         columns = []
         while held[0]:
             columns.append(pl.concat([block.pop() for block in held], rechunk=True))
         return pl.DataFrame(columns[::-1])
 
     def _spill(self) -> None:
-        if not self._held:
-            return
+        while self._held:
+            self._write(self._taken(_SPILLED_ROWS))
+
+    def _write(self, comments: pl.DataFrame) -> None:
         self._spilled = self._spilled or tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=self._folder)
         shift = POSITION_BITS - (_PARTITIONS.bit_length() - 1)
-        comments = self._taken()
         numbers = (comments["place"].to_numpy() & ((1 << POSITION_BITS) - 1)) >> shift
-        ordered = comments[np.argsort(numbers, kind="stable")]
+        table = comments[np.argsort(numbers, kind="stable")].to_arrow(compat_level=pl.CompatLevel.oldest())
         edges = np.searchsorted(np.sort(numbers), np.arange(_PARTITIONS + 1))
-        table = ordered.to_arrow(compat_level=pl.CompatLevel.oldest())
         for number, (start, end) in enumerate(pairwise(edges.tolist())):
             if end > start:
                 self._writer(number, table.schema).write_table(table.slice(start, end - start))
