@@ -199,8 +199,12 @@ def text_column(
 
 
 def value_column(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> pl.Series:
-    """The column of ``values``, null where ``valid`` (bool[n]) is False."""
-    return pl.Series(pl.from_arrow(pa.array(values, mask=~valid)))
+    """The column of ``values`` (int64[n] or bool[n]), null where ``valid`` (bool[n]) is False."""
+    # Not by pa.array(): it loads pandas.
+    truths = values.dtype == np.bool_
+    content = pa.py_buffer(np.packbits(values, bitorder="little") if truths else values)
+    array = pa.Array.from_buffers(pa.bool_() if truths else pa.int64(), len(values), [_bitmap(valid), content])
+    return pl.Series(pl.from_arrow(array))
 
 
 def _bitmap(valid: npt.NDArray[np.bool_] | None) -> Any:
