@@ -11,7 +11,7 @@ from threadmill.conversations.config import PRESETS, ConversationsConfig, Thread
 from threadmill.conversations.limits import ConversationLimits
 from threadmill.conversations.rules_config import RulesConfig
 from threadmill.corpora.limits import CommentLimits
-from threadmill.corpora.reddit.config import IngestConfig, SourceConfig
+from threadmill.corpora.reddit.config import IngestConfig, SourceConfig, TablesConfig
 from threadmill.deduplication.config import DeduplicationConfig
 from threadmill.pretraining.config import BertConfig
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
@@ -27,6 +27,7 @@ class Configs:
     """The configs of all stages and checks of a run, checked themselves."""
 
     ingest: IngestConfig
+    tables: TablesConfig
     threads: ThreadsConfig
     conversations: ConversationsConfig
     deduplication: DeduplicationConfig
@@ -49,6 +50,7 @@ def picked(params: Mapping[str, Any]) -> Configs:
     training = {name: params[form] for name, form in _training_names().items()}
     return Configs(
         ingest=IngestConfig(**pick_settings(SourceConfig, params)),
+        tables=_tables(params),
         threads=replace(preset.threads, **pick_settings(ThreadsConfig, params)),
         conversations=replace(preset.conversations, **pick_settings(ConversationsConfig, params)),
         deduplication=DeduplicationConfig(**pick_settings(DeduplicationConfig, params)),
@@ -60,6 +62,11 @@ def picked(params: Mapping[str, Any]) -> Configs:
         comment_limits=CommentLimits(**pick_settings(CommentLimits, params)),
         conversation_limits=ConversationLimits(**pick_settings(ConversationLimits, params)),
     )
+
+
+def _tables(params: Mapping[str, Any]) -> TablesConfig:
+    names = {"dataset": params["table_dataset"], "pattern": params["table_pattern"]}
+    return TablesConfig(**pick_settings(TablesConfig, {**names, "max_bad_fraction": params["max_bad_fraction"]}))
 
 
 def reddit_params() -> dict[str, Param]:
@@ -126,6 +133,15 @@ def _source_params() -> dict[str, Param]:
             None, type=["null", "string"], title="source", section=section,
             description="The month's dump: a path, URI or web address, {month} allowed, several with commas; or 'sample'. "
             "Empty: THREADMILL_REDDIT_SOURCE",
+        ),
+        "table_dataset": Param(
+            None, type=["null", "string"], title="table_dataset", section=section,
+            description="Dataset of monthly tables YYYY_MM, such as reddit_comments, where the source is a DuckDB file",
+        ),
+        "table_pattern": Param(
+            None, type=["null", "string"], title="table_pattern", section=section,
+            description="Regular expression for the names of the tables to read, such as ^2015_; other months are "
+            "context. Empty: the month's own table",
         ),
         "submissions": Param(
             None, type=["null", "string"], title="submissions", section=section,

@@ -13,6 +13,7 @@ from operators.params import picked
 from operators.templates import listed, planned
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.storage import exists, join, list_names
+from threadmill.errors import ConfigError
 from threadmill.months import add_months, check_month, is_month
 from threadmill.settings import get_settings
 
@@ -100,7 +101,10 @@ def _resolve_sources(params: Mapping[str, Any], month: str) -> list[str]:
     if source == SAMPLE:
         return [_sample(params["sample_comments"], month)]
     named = [part.strip() for part in f"{source},{params['submissions'] or ''}".split(",")]
-    return [part.replace("{month}", month) for part in named if part]
+    sources = [part.replace("{month}", month) for part in named if part]
+    if params["table_dataset"] and len(sources) > 1:
+        raise ConfigError(f"table_dataset is set, so the source is one database, but {', '.join(sources)} were named; name one")
+    return sources
 
 
 def _sample(comments: int, month: str) -> str:
@@ -143,7 +147,7 @@ class RedditDumpSensor(BaseSensorOperator):
 
 
 class IngestOperator(StageOperator):
-    """Dumps to the month's comments."""
+    """Dumps, or monthly tables, to the month's comments."""
 
     template_fields: Sequence[str] = ("uri", "sources", "month", "ledger")
 
@@ -154,11 +158,16 @@ class IngestOperator(StageOperator):
         self.sources, self.month, self.ledger = sources, month, ledger
 
     def make_stage(self, context: "Context") -> "Stage":
-        """The ingest stage over the dumps."""
+        """The ingest stage over the dumps, or the tables stage over a database."""
         from threadmill.corpora.reddit.ingest import IngestStage
+        from threadmill.corpora.reddit.tables import TablesStage
 
-        config = replace(picked(context["params"]).ingest, source_month=self.month)
-        return IngestStage(listed(self.sources), config, self.ledger)
+        configs = picked(context["params"])
+        if not context["params"]["table_dataset"]:
+            return IngestStage(listed(self.sources), replace(configs.ingest, source_month=self.month), self.ledger)
+        (database,) = listed(self.sources)
+        tables = configs.tables if configs.tables.pattern else replace(configs.tables, month=self.month)
+        return TablesStage(database, tables, get_settings().memory_limit, self.ledger)
 
 
 class CheckCommentsOperator(BaseOperator):

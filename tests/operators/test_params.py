@@ -11,7 +11,7 @@ from threadmill.config import Setting, settings_of
 from threadmill.conversations.config import PRESETS
 from threadmill.conversations.limits import ConversationLimits
 from threadmill.corpora.limits import CommentLimits
-from threadmill.corpora.reddit.config import IngestConfig
+from threadmill.corpora.reddit.config import IngestConfig, TablesConfig
 from threadmill.deduplication.config import DeduplicationConfig
 from threadmill.errors import ConfigError
 from threadmill.pretraining.config import BertConfig
@@ -29,7 +29,12 @@ OF_THE_RUN = {
     "preset",
     "rebuild_vocabulary",
 }
-FORM_NAMES = {("training", "seed"): "training_seed"}
+FORM_NAMES = {
+    ("training", "seed"): "training_seed",
+    ("tables", "dataset"): "table_dataset",
+    ("tables", "pattern"): "table_pattern",
+    ("tables", "month"): "",  # the run's
+}
 # Values that go together, or have a form of their own.
 GIVEN = {
     **{"train_split": 0.7, "validation_split": 0.2, "test_split": 0.1},
@@ -67,6 +72,7 @@ def by_form_name(part: str, values: dict[str, Any]) -> dict[str, Any]:
 def test_the_form_as_it_opens_asks_for_the_defaults_of_every_stage() -> None:
     assert picked(form()) == Configs(
         IngestConfig(),
+        TablesConfig(),
         PRESETS["default"].threads,
         PRESETS["default"].conversations,
         DeduplicationConfig(deduplication="exact"),
@@ -100,7 +106,9 @@ def test_each_value_of_the_form_arrives_in_its_config_and_in_no_other(part: str)
         assert getattr(getattr(before, part), name) != value
         assert getattr(getattr(after, part), name) == value
     differing = {entry for entry in PARTS if getattr(before, entry) != getattr(after, entry)}
-    assert differing - {"threads", "comment_limits"} <= {part}, "the month is a setting of both these"
+    assert differing - {"threads", "comment_limits"} - {"ingest", "tables"} <= {part}, (
+        "the month, the bound of bad lines: of both"
+    )
     assert (part in differing) == bool(values)
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
+import polars as pl
 import pytest
 import zstandard
 from airflow.sdk.exceptions import AirflowFailException
@@ -189,6 +191,30 @@ class TestSensor:
 
 
 class TestIngest:
+    def test_a_months_table_of_a_database(self, root: Path, tmp_path: Path) -> None:
+        rows = [
+            json.loads(line)
+            for line in zstandard.decompress(Path(write_dump(tmp_path / "d", DECEMBER)).read_bytes()).splitlines()
+        ]
+        database = tmp_path / "reddit.duckdb"
+        with duckdb.connect(str(database)) as connection:
+            connection.execute("CREATE SCHEMA reddit_comments")
+            comments = pl.DataFrame(rows).to_arrow()  # noqa: F841 (DuckDB finds it by its name)
+            for table in ("2005_12", "2006_01"):
+                connection.execute(f'CREATE TABLE reddit_comments."{table}" AS SELECT * FROM comments')
+        uri = ingest(root / "comments", str(database), "2005-12", table_dataset="reddit_comments")
+        manifest = read_manifest(uri)
+        assert [entry.name for entry in manifest.inputs] == ["reddit_comments.2005_12"]
+        assert manifest.counters.kept == 60
+        by_pattern = ingest(
+            root / "all", str(database), "2005-12", table_dataset="reddit_comments", table_pattern="^200", max_bad_fraction=1
+        )
+        assert read_manifest(by_pattern).counters.dropped == {"wrong month": 60}
+
+    def test_a_database_is_one_source(self, root: Path) -> None:
+        with pytest.raises(AirflowFailException, match="so the source is one database"):
+            plan(month="2005-12", source="a.duckdb", submissions="b.zst", table_dataset="reddit_comments")
+
     def test_a_dump_of_another_month_fails_at_once_and_leaves_nothing(self, root: Path, tmp_path: Path) -> None:
         dump = write_dump(tmp_path / "RC.zst", DECEMBER)
         with pytest.raises(AirflowFailException) as failure:
