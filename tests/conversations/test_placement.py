@@ -34,7 +34,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBWareho
     pl.DataFrame(ids).with_columns(**{name: null for name, null in columns.items() if name not in ids}).write_parquet(
         folder / "comments.parquet"
     )
-    pl.DataFrame(schema={"thread_id": pl.String, "id": pl.String, "place": pl.Int64}).write_parquet(folder / "none.parquet")
+    none = {"thread_id": pl.String, "id": pl.String, "is_submission": pl.Boolean, "place": pl.Int64}
+    pl.DataFrame(schema=none).write_parquet(folder / "none.parquet")
     with DuckDBWarehouse("300MB", 1, str(folder)) as warehouse:
         warehouse.load("comments", [str(folder / "comments.parquet")])
         warehouse.load("duplicates", [str(folder / "none.parquet")])
