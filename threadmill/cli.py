@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from threadmill import __version__
@@ -64,5 +65,17 @@ def _complain(message: str) -> int:
     return 2
 
 
+def run() -> NoReturn:
+    """The console script: `main`, then the end of the process at once.
+
+    To take the interpreter apart after gigabytes of work costs up to half a second, and all that was to be written is.
+    """
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
