@@ -110,5 +110,6 @@ class _ContextTurns:
     def joined(self, texts: pl.Series) -> pl.Series:
         """Their ``texts``, a text a row without null, separated by a space: String[n]."""
         gathered = large_strings(texts.gather(self._rows))
-        lists = pa.LargeListArray.from_arrays(pa.array(self._ends, pa.int64()), gathered)
-        return pl.Series(lists).list.join(" ")
+        # Not pa.array(ends), which imports pandas where that is installed.
+        ends = pa.Array.from_buffers(pa.int64(), len(self._ends), [None, pa.py_buffer(self._ends)])
+        return pl.Series(pa.LargeListArray.from_arrays(ends, gathered)).list.join(" ")
