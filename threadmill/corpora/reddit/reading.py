@@ -10,12 +10,10 @@ from typing import TypeVar
 from threadmill.corpora.addresses import public_uri
 from threadmill.corpora.reddit.comments import Parsed, empty_comments
 from threadmill.corpora.reddit.config import SourceConfig
-from threadmill.corpora.reddit.csv_exports import csv_pieces
 from threadmill.corpora.reddit.dump import Block, DamagedSourceError, head, open_decompressed, read_blocks
 from threadmill.corpora.reddit.dump_names import month_of
 from threadmill.corpora.reddit.formats import HEAD_BYTES, source_format
 from threadmill.corpora.reddit.json_lines import parse_block
-from threadmill.corpora.reddit.parquet_exports import parquet_pieces
 from threadmill.corpora.reddit.sources import fingerprint, readable, refuse_change
 from threadmill.engine.ordered import map_in_order
 from threadmill.engine.prefetch import prefetch
@@ -136,7 +134,15 @@ def _parsed_lines(block: Block, first_row: int, month: str) -> Parsed:
 
 
 def _csv(source: str, first_row: int, month: str) -> Iterator[Piece]:
+    from threadmill.corpora.reddit.csv_exports import csv_pieces  # the readers of exports cost dumps a tenth of a second
+
     return csv_pieces(source, open_decompressed(source), first_row, month)
 
 
-_READERS: dict[str, Reader] = {"ndjson": _lines, "csv": _csv, "parquet": parquet_pieces}
+def _parquet(source: str, first_row: int, month: str) -> Iterator[Piece]:
+    from threadmill.corpora.reddit.parquet_exports import parquet_pieces
+
+    return parquet_pieces(source, first_row, month)
+
+
+_READERS: dict[str, Reader] = {"ndjson": _lines, "csv": _csv, "parquet": _parquet}
