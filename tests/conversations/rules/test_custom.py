@@ -71,6 +71,33 @@ def test_a_rule_sees_what_is_documented_in_its_final_form(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    "result",
+    [
+        "pl.Series([judged(body) for body in comments['body']])",  # of Null type where all are null, or none is there
+        "np.array(['cat' in body for body in comments['body']])",
+        "[np.bool_('cat' in body) for body in comments['body']]",
+    ],
+)
+def test_pieces_without_comments_or_without_a_breach_need_no_care(tmp_path: Path, result: str) -> None:
+    path = tmp_path / "careless.py"
+    judged = "def judged(body):\n    return True if 'cat' in body else None\n"
+    path.write_text(f"import numpy as np\nimport polars as pl\n\n{judged}\ndef rule(comments):\n    return {result}\n")
+    assert broken_rules(comments({"body": "a cat"}), rules=f"{path}:rule") == [["rule"]]
+    assert broken_rules(comments(), rules=f"{path}:rule") == []
+    assert broken_rules(comments({"body": "a dog"}), rules=f"{path}:rule") == [[]]
+
+
+def test_a_file_of_rules_may_hold_dataclasses(tmp_path: Path) -> None:
+    path = tmp_path / "classes.py"
+    fields = "from dataclasses import dataclass\n\n@dataclass\nclass Word:\n    text: str\n"
+    path.write_text(
+        f"from __future__ import annotations\n\n{fields}\n"
+        "def rule(comments):\n    return comments['body'].str.contains(Word('cat').text)\n"
+    )
+    assert broken_rules(comments({"body": "a cat"}, {"body": "a dog"}), rules=f"{path}:rule") == [["rule"], []]
+
+
+@pytest.mark.parametrize(
     ("body", "message"),
     [
         ("return [True]", "returned 1 values for 2 comments; return one for each"),

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -47,12 +48,16 @@ def _run(rule: UserRule, function: Callable[[pl.DataFrame], Any], comments: pl.D
 
 
 def _booleans(result: Any) -> pl.Series | None:
-    """The result as a series of booleans; None where it is no such thing."""
-    if isinstance(result, np.ndarray) and result.ndim == 1 and result.dtype == np.bool_:
-        return pl.Series(result)
-    if isinstance(result, list) and all(value is None or isinstance(value, bool) for value in result):
+    """The result as a series of booleans; None where it is no such thing.
+
+    Without comments, or with nothing but null, series and arrays that were made of a list do not know that they are boolean.
+    """
+    if isinstance(result, np.ndarray) and result.ndim == 1 and (result.dtype == np.bool_ or not result.size):
         return pl.Series(result, dtype=pl.Boolean)
-    return result if isinstance(result, pl.Series) and result.dtype == pl.Boolean else None
+    if isinstance(result, list) and all(value is None or isinstance(value, bool | np.bool_) for value in result):
+        return pl.Series(result, dtype=pl.Boolean)
+    known = isinstance(result, pl.Series) and result.dtype in (pl.Boolean, pl.Null)
+    return result.cast(pl.Boolean) if known else None
 
 
 @cache
@@ -79,7 +84,12 @@ def _from_file(path: str, name: str) -> Any:
     if spec is None or spec.loader is None:
         raise ImportError("it is no Python module")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[spec.name] = module  # dataclasses look for it there while it is run
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(spec.name, None)
+        raise
     return module
 
 
