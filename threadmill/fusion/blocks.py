@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from threadmill.conversations.config import ConversationsConfig, ThreadsConfig
@@ -63,6 +64,7 @@ def reduce_block(parsed: Parsed, config: OnePassConfig, ledger: Ledger) -> Reduc
         pl.Series("place", (split.astype("int64") << POSITION_BITS) | position),
     )
     months = dict(comments["month"].value_counts().iter_rows())
+    reduced = reduced[np.arange(reduced.height)]  # a copy: the columns of a block share memory with those that are not held
     return Reduced(reduced, parsed.letters, counters, months, int(comments["body"].str.len_bytes().sum()), parsed.partial)
 
 

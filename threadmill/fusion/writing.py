@@ -36,7 +36,7 @@ class ShardsWriter:
         self._cutters = {split: GroupCutter(count) for split, count in counts.items() if count}
         self._pool = ThreadPoolExecutor(workers)
         self._pending: deque[tuple[ShardName, Future[tuple[Iterable[Piece], Counters]]]] = deque()
-        self._most_pending = 2 * workers
+        self._most_pending = workers
         self._open: dict[str, tuple[ExitStack, ShardStream, ShardWriter]] = {}
         self._next = dict.fromkeys(counts, 0)
         self.counters = Counters()
