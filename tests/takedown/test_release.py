@@ -1,6 +1,7 @@
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.conversations.worlds import JANUARY, comment, make_comments
 from tests.takedown.test_refresh import ledger as write_ledger
-from threadmill.conversations.config import ConversationsConfig, ThreadsConfig
+from threadmill.conversations.config import ConversationsConfig, ThreadsConfig, find_preset
 from threadmill.conversations.rewriting import read_all
 from threadmill.conversations.stage import ConversationsStage
 from threadmill.conversations.threads import ThreadsStage
@@ -99,6 +100,37 @@ def test_what_is_left_is_what_a_run_with_the_ledger_makes(world: Path, tmp_path:
     assert {name: value for name, value in statistics.items() if name in ("months", "removals", "body_bytes")} == {
         name: value for name, value in wanted.items() if name in ("months", "removals", "body_bytes")
     }
+
+
+def tangled(count: int) -> list[dict[str, Any]]:
+    """As `threads`, with submissions, and with texts that are gone or break a rule."""
+    bodies = {2: "[removed]", 5: "look at https://example.com/a", 8: "(in brackets)"}
+    made = threads(count)
+    for number, value in enumerate(made):
+        value["body"] = bodies.get(number % 11, value["body"])
+    titles = [{"id": f"t{thread}", "title": f"the title of thread {thread}"} for thread in range(0, count, 2)]
+    return made + [value | {"author": "Sue", "subreddit": "of it", "created_utc": JANUARY} for value in titles]
+
+
+@pytest.mark.parametrize(("preset", "adds"), [("default", False), ("title", False), ("blender", True), ("dialogpt", True)])
+def test_a_run_differs_by_what_examples_do_not_tell(tmp_path: Path, preset: str, adds: bool) -> None:
+    comments = make_comments(tmp_path, tangled(60))
+    lines = ["id,t1_c3x2", "id,t3_t8", "id,t3_t14", *(f"id,t1_c{thread:x}x{thread % 5:x}" for thread in range(20, 60))]
+    ledger = write_ledger(tmp_path, *lines)
+    config = replace(find_preset(preset).conversations, parent_depth=3)
+    for name, given in (("release", ""), ("run", ledger)):
+        threads = str(tmp_path / name / "threads")
+        run_stage(ThreadsStage((comments,), ThreadsConfig(**SHARDS), "300MB", given), threads, workers=1)
+        run_stage(ConversationsStage(threads, config), str(tmp_path / name / "conversations"), workers=1)
+    take_down(str(tmp_path / "release" / "conversations"), Ledger.load(ledger), workers=1)
+    left, made = ({row["example_id"]: row for row in rows(tmp_path / name / "conversations")} for name in ("release", "run"))
+    assert left.keys() <= made.keys()
+    assert bool(made.keys() - left.keys()) == adds
+    roots = {(row["root_kind"], made[name]["root_kind"]) for name, row in left.items() if row != made[name]}
+    first = "submission" if config.titles else "top_level"
+    assert roots <= {(first, "orphan"), (first, "top_level"), ("top_level", "orphan")}
+    assert (first, "orphan") in roots
+    assert all(row | {"root_kind": made[name]["root_kind"]} == made[name] for name, row in left.items())
 
 
 def test_only_the_shards_that_hold_it_are_written_and_the_manifest_tells(release: Path, tmp_path: Path) -> None:

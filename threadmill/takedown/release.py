@@ -68,9 +68,16 @@ def take_down(uri: str, ledger: Ledger, *, workers: int | None = None, dry: bool
     """Rewrites the shards of the dataset at ``uri`` that hold what the ledger names; then its manifest, which says so.
 
     Of comments, rows go. Of examples, those go whose response or context is taken down, and older turns end before one
-    that is. A takedown never adds: what a run from the source with the ledger would find anew is not found (a comment below
-    one whose fault had its subtree dropped), and an example that shows no turn so old as one that was taken down does not
-    become an orphan. Signatures are left: they hold no text, and so go on keeping out the copies of what went.
+    that is. What is left are the examples that a run from the source with the ledger makes, feature for feature, but for
+    what they cannot tell:
+
+    - A takedown never adds. The run also has the examples that only what went had kept out: by its fault (failed_turn drop
+      or subtree), as an earlier duplicate, in a cycle, or by the depth or the words that it gave them.
+    - root_kind stays as it was where what went is older than the turns shown, beyond parent_depth or a turn at which they
+      are cut; in the run it is orphan, or, without the submission, top_level.
+    - Of a comment whose text a rescan had lost, the run has the tombstone where an author's entry takes the text alone.
+
+    Signatures are left: they hold no text, and so go on keeping out the copies of what went.
 
     Args:
         dry: change nothing.
