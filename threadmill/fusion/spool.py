@@ -16,7 +16,7 @@ from threadmill.conversations.placement import POSITION_BITS
 from threadmill.datasets.storage import TEMPORARY_PREFIX
 
 _PARTITIONS = 256  # of the order of threads, where comments are spilled
-HELD_ROWS = 1_100_000  # about 250 MB
+HELD_ROWS = 1_010_000  # about 230 MB
 _SPILLED_ROWS = 200_000  # at a time
 
 
