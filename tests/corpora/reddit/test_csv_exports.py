@@ -144,3 +144,18 @@ def test_submissions_have_exports_too() -> None:
     assert letters == []
     assert frame["body"].to_list() == ["A title\n\nIts text", "Only a title"]
     assert frame["parent_kind"].to_list() == ["none", "none"]
+
+
+@pytest.mark.parametrize("first", [b"plain", b'"x,"', b'"x\n"', b'"x""y"'])
+def test_a_byte_order_mark_changes_nothing(first: bytes) -> None:
+    content = first + b"," + HEADER + b"0,c1,t3_17863,,text,1134365188\n" * 3
+    marked = read(b"\xef\xbb\xbf" + content, piece_bytes=2)
+    assert (marked[0].height, marked[1:]) == (3, ([], 3))
+    assert marked[0].equals(read(content)[0])
+
+
+@pytest.mark.parametrize("bad", [b"c1,c2\n", b'c1,"x"y,,text,1134365188\n', b"\xff,t3_1,,text,1134365188\n\n"])
+def test_records_that_are_bad_one_and_all_are_told(bad: bytes) -> None:
+    frame, letters, records = read(HEADER + bad)
+    assert frame.height == 0
+    assert len(letters) == records == bad.count(b"\n")

@@ -335,6 +335,19 @@ def test_compiled_code_takes_only_valid_json(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "value",
+    ["1e999", "-1e400", "1" * 400, "1" * 290 + "e99", "0.5e-999", "1e308", "1" * 199, "-" + "1" * 200, "1e0000000001"]
+    + [f'0, "created_utc": {TIME - 1}.{fraction}' for fraction in ("999999", "9999999", "99999999999", "0")]
+    + [r'0, "body": "[removed]", "_meta": {"removal_type": "d\u0065leted"}'],
+)
+def test_compiled_code_takes_numbers_and_escapes_as_the_exact_reading_does(value: str) -> None:
+    text = line(other="X").replace(b'"X"', value.encode())
+    frame, letters = parse(text)
+    exact, exact_letters = parse_lines([(1, text)], 0, "")
+    assert (frame.equals(exact), letters) == (True, exact_letters)
+
+
+@pytest.mark.parametrize(
     ("title", "selftext", "body", "removal"),
     [
         ("A title", None, "A title", None),

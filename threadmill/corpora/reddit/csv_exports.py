@@ -44,7 +44,7 @@ def csv_pieces(uri: str, pieces: Iterable[bytes], first_row: int, month: str) ->
     """
     header: list[str] = []
     row = first_row + 1
-    for block in record_blocks(uri, pieces):
+    for block in record_blocks(uri, _without_mark(pieces)):
         if not header:
             header, block = _without_header(uri, block)
         if block.count:
@@ -52,8 +52,19 @@ def csv_pieces(uri: str, pieces: Iterable[bytes], first_row: int, month: str) ->
         row += block.count
 
 
+def _without_mark(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces less a byte order mark. It must go before records are cut: a quote after it would not open a field."""
+    source, beginning = iter(pieces), b""
+    for piece in source:
+        beginning += piece
+        if len(beginning) >= len(_MARK):
+            break
+    yield beginning.removeprefix(_MARK)
+    yield from source
+
+
 def _without_header(uri: str, block: Records) -> tuple[list[str], Records]:
-    data = block.data.removeprefix(_MARK)
+    data = block.data
     _, end, _ = record_ends(np.frombuffer(data, np.uint8), START, True)
     try:
         (header,) = csv.reader([data[:end].decode().rstrip("\r\n")], strict=True)
@@ -93,7 +104,9 @@ def _parsed(block: Records, header: Sequence[str], first_row: int, month: str) -
         refuse(record, _REASONS[fault], columns)
     for record in np.flatnonzero(records[:, 1] - records[:, 0] > MAX_LINE_BYTES).tolist():
         refuse(record, *_TOO_LONG)
-    good = np.array([record for record in range(block.count) if record not in letters]) if letters else np.arange(block.count)
+    good = np.arange(block.count)
+    if letters:
+        good = np.delete(good, list(letters))
     raw = _texts(data, spans[good] if letters else spans, names)
     frame, faults = comments_of(raw, pl.Series(good + first_row, dtype=pl.Int64), month, typed=False)
     for found in faults:

@@ -83,6 +83,8 @@ _REMOVER_LENGTHS = np.array([len(text) for text in REMOVERS])
 _REMOVER_VIEWS = np.array([inline_view(removal.encode()) for removal in REMOVERS.values()])
 
 _SHORTEST_MONTH = 28 * 86400  # seconds
+_LONGEST_NUMBER, _LONGEST_EXPONENT = 200, 2  # digits; with more, a number may be over the range of a double
+_LONGEST_FRACTION = 6  # digits of a time; with more, the nearest double may be the next whole second
 _DEEPEST = 60  # nested values of a line; the bits of a word tell which of them are objects
 
 
@@ -164,7 +166,8 @@ def _digits_end(data, place):  # type: ignore[no-untyped-def]
 
 @kernel
 def _number_end(data, place):  # type: ignore[no-untyped-def]
-    """Where the number ends (-1: it is none), and what it is."""
+    """Where the number ends (-1: it is none, or perhaps too large), and what it is."""
+    start = place
     if data[place] == 0x2D:
         place += 1
     end = _digits_end(data, place)
@@ -181,9 +184,9 @@ def _number_end(data, place):  # type: ignore[no-untyped-def]
         if data[place] == 0x2B or data[place] == 0x2D:
             place += 1
         end = _digits_end(data, place)
-        if end == place:
+        if end == place or end > place + _LONGEST_EXPONENT:
             return -1, kind
-    return end, kind
+    return (end if end <= start + _LONGEST_NUMBER else -1), kind
 
 
 @kernel
@@ -385,8 +388,8 @@ def _seconds(data, spans, field):  # type: ignore[no-untyped-def]
     start, end, kind = spans[field, 0], spans[field, 1], spans[field, 2]
     if kind == _FLOAT:
         point = _digits_end(data, start)
-        if data[point] != 0x2E or _digits_end(data, point + 1) != end:  # an exponent, or a minus
-            return 0, False
+        if data[point] != 0x2E or _digits_end(data, point + 1) != end or end > point + 1 + _LONGEST_FRACTION:
+            return 0, False  # an exponent, or a minus, or too exact
         end = point
     elif kind != _INTEGER and kind != _STRING:
         return 0, False
@@ -414,7 +417,7 @@ def _is_ordinary(data, spans):  # type: ignore[no-untyped-def]
         return False
     if spans[_SUBMITTER, 2] > _NULL and spans[_SUBMITTER, 2] != _TRUE and spans[_SUBMITTER, 2] != _FALSE:
         return False
-    if spans[_SCORE, 2] > _NULL and spans[_SCORE, 2] != _INTEGER:
+    if (spans[_SCORE, 2] > _NULL and spans[_SCORE, 2] != _INTEGER) or spans[_REMOVER, 2] == _ESCAPED:
         return False
     if _is_text(spans[_BODY, 2]):
         return _has_ordinary_parents(data, spans)
