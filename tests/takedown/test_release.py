@@ -1,3 +1,4 @@
+import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,12 +9,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.conversations.worlds import JANUARY, comment, make_comments
+from tests.conversations.worlds import JANUARY, comment, make_comments, write_dump
 from tests.takedown.test_refresh import ledger as write_ledger
 from threadmill.conversations.config import ConversationsConfig, ThreadsConfig, find_preset
 from threadmill.conversations.rewriting import read_all
 from threadmill.conversations.stage import ConversationsStage
 from threadmill.conversations.threads import ThreadsStage
+from threadmill.corpora.reddit.config import IngestConfig
 from threadmill.corpora.reddit.ingest import IngestStage
 from threadmill.datasets.dataset import Dataset, verify
 from threadmill.datasets.lock import writer_lock
@@ -26,7 +28,7 @@ from threadmill.takedown.ledger import Ledger, author_hash
 from threadmill.takedown.release import datasets_of, made_from_old_releases, take_down
 
 AUTHORS = ["Ann", "Bob", "Cid", "Dan", "Eve", "Fay", None, "[deleted]"]
-SHARDS = {"num_shards_train": 4, "num_shards_validation": 1, "num_shards_test": 1}
+SHARDS: dict[str, Any] = {"num_shards_train": 4, "num_shards_validation": 1, "num_shards_test": 1}
 
 
 def threads(count: int) -> list[dict[str, Any]]:
@@ -143,7 +145,8 @@ def test_only_the_shards_that_hold_it_are_written_and_the_manifest_tells(release
     changed = [pair for pair in zip(before.shards, after.shards, strict=True) if pair[0] != pair[1]]
     assert (outcome.rewritten, outcome.shards, len(changed)) == (1, 6, 1)
     note = after.statistics["takedowns"]
-    assert note == [{"ledger": ledger.digest, "dropped": outcome.dropped, "cut": outcome.cut, "before": before.digest}]
+    changes = {"dropped": outcome.dropped, "cut": outcome.cut, "emptied": 0}
+    assert note == [{"ledger": ledger.digest, **changes, "before": before.digest}]
     assert after.counters.read == before.counters.read
     assert after.counters.written == before.counters.written - outcome.dropped == after.records
     assert after.counters.dropped["taken_down"] == outcome.dropped
@@ -164,6 +167,55 @@ def test_a_second_run_finds_nothing_to_do_and_another_ledger_adds_to_the_first(r
     assert more.dropped == 1
     assert [note["before"] for note in second.statistics["takedowns"]][1] == first.digest
     assert second.counters.dropped["taken_down"] == first.counters.dropped["taken_down"] + 1
+
+
+@pytest.mark.parametrize("format", ["tfrecord", "jsonl", "parquet", "parlai"])
+def test_a_release_may_lose_all_its_examples(world: Path, tmp_path: Path, format: str) -> None:
+    make_release(tmp_path, str(world / "comments"), format=format)
+    uri = str(tmp_path / "conversations")
+    names = [f"author,{author_hash(name)}" for name in AUTHORS if name and name != "[deleted]"]
+    comments = [f"id,{row['id']}" for row in rows(world / "comments") if row["author"] in (None, "[deleted]")]
+    take_down(uri, load(tmp_path, *names, *comments), workers=1)
+    assert (Dataset.open(uri).manifest.records, rows(Path(uri))) == (0, [])
+    assert verify(uri) == []
+    assert take_down(uri, load(tmp_path), workers=1).rewritten == 0
+
+
+def test_two_ledgers_in_any_order_leave_what_both_together_leave(release: Path, tmp_path: Path) -> None:
+    left: list[list[dict[str, Any]]] = []
+    for order in ([entries()], [entries()[:2], entries()[2:]], [entries()[2:], entries()[:2]]):
+        uri = shutil.copytree(release / "conversations", tmp_path / f"{len(left)}")
+        for lines in order:
+            take_down(str(uri), load(tmp_path, *lines), workers=1)
+        left.append(rows(Path(uri)))
+    assert left[0] == left[1] == left[2]
+
+
+def test_dead_letters_lose_what_they_quote_and_keep_their_places(tmp_path: Path) -> None:
+    lost = comment("lost", "t3_t", body="a text of the wrong month", author="Ann", created_utc=JANUARY - 1)
+    source = Path(write_dump(tmp_path / "RC_2006-01.ndjson", [lost, *threads(3)]))
+    source.write_bytes(b'{"author": "Bob", "body": "a line that bre\n' + source.read_bytes())
+    uri = str(tmp_path / "comments")
+    run_stage(IngestStage((str(source),), IngestConfig(max_bad_fraction=1.0)), uri, workers=1)
+    (before,) = letters(uri)
+    assert "Ann" in before[1]["text"]
+    assert take_down(uri, Ledger(), workers=1).emptied == 0
+    ledger = load(tmp_path, f"author,{author_hash('ann')}")
+    assert take_down(uri, ledger, workers=1, dry=True).emptied == 2
+    assert letters(uri) == [before]
+    outcome = take_down(uri, ledger, workers=1)
+    assert (outcome.emptied, outcome.rewritten, outcome.shards) == (2, 1, 1)
+    assert letters(uri) == [[letter | {"detail": "", "text": ""} for letter in before]]
+    assert verify(uri) == []
+    manifest = Dataset.open(uri).manifest
+    assert take_down(uri, load(tmp_path, "id,t1_zzz"), workers=1).emptied == 0
+    assert Dataset.open(uri).manifest.to_json() == manifest.to_json()
+
+
+def letters(uri: str) -> list[list[dict[str, Any]]]:
+    dataset = Dataset.open(uri)
+    files = [Path(dataset.path(entry)).read_text() for entry in dataset.manifest.dead_letters]
+    return [[json.loads(line) for line in text.splitlines()] for text in files]
 
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(release: Path, tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ def _run_takedown(arguments: argparse.Namespace) -> int:
 
 
 def _line(found: "Outcome", written: str) -> str:
-    if not found.rewritten:
+    if not found.rewritten and not found.emptied:
         return f"{found.uri}: nothing to do"
     went = f"{found.dropped:,} taken down" + (f", {found.cut:,} cut short" if found.cut else "")
+    went += f", {found.emptied:,} dead letters without their text" if found.emptied else ""
     return f"{found.uri}: {went}; {found.rewritten:,} of {found.shards:,} shards {written}"

@@ -1,4 +1,4 @@
-"""Exchanges some shards of a finished dataset so that a kill at any moment leaves the old one, or one that can be mended.
+"""Exchanges some files of a finished dataset so that a kill at any moment leaves the old one, or one that can be mended.
 
 New shards are written to a folder of their own within the dataset's; there the new manifest, written last, is the point of
 no return. Then the old manifest goes, the shards and at last the manifest are moved to their places. Until that is done the
@@ -6,7 +6,7 @@ dataset has no manifest, so nobody takes a mixture for it, and `recover` goes on
 """
 
 from threadmill.datasets import storage
-from threadmill.datasets.manifest import MANIFEST_NAME, Manifest, find_manifest, write_manifest
+from threadmill.datasets.manifest import MANIFEST_NAME, FileEntry, Manifest, find_manifest, write_manifest
 from threadmill.errors import IntegrityError
 
 FOLDER = ".takedown"
@@ -55,7 +55,7 @@ def recover(uri: str) -> bool:
     if manifest is None or (current is not None and current.digest != before):
         discard(uri)  # not begun, ended already, or of a dataset that was replaced since
         return False
-    if not all(_is_there(uri, shard.name, shard.bytes) for shard in manifest.shards):
+    if not all(_is_there(uri, file.name, file.bytes) for file in _files(manifest)):
         discard(uri)
         raise IntegrityError(f"{uri}: a takedown was interrupted and its files changed since; run the dataset's stage again")
     _finish(uri, manifest)
@@ -64,12 +64,16 @@ def recover(uri: str) -> bool:
 
 def _finish(uri: str, manifest: Manifest) -> None:
     storage.remove(storage.join(uri, MANIFEST_NAME))
-    for shard in manifest.shards:
-        staged = storage.join(uri, FOLDER, shard.name)
+    for file in _files(manifest):
+        staged = storage.join(uri, FOLDER, file.name)
         if storage.exists(staged):
-            storage.rename(staged, storage.join(uri, shard.name))
+            storage.rename(staged, storage.join(uri, file.name))
     write_manifest(uri, manifest)
     discard(uri)
+
+
+def _files(manifest: Manifest) -> tuple[FileEntry, ...]:
+    return *manifest.shards, *manifest.dead_letters
 
 
 def _is_there(uri: str, name: str, size: int) -> bool:

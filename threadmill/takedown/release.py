@@ -19,14 +19,24 @@ from threadmill.takedown import journal
 from threadmill.takedown.ledger import Ledger
 from threadmill.takedown.rewriting import EXAMPLES, STAGES, Takedown
 
+_CHANGES = ("dropped", "cut", "emptied")
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a takedown changed in a dataset, or would: records that went, records cut short, shards written of all shards."""
+    """What a takedown changed in a dataset, or would.
+
+    Attributes:
+        dropped: records that went.
+        cut: records that lost older turns.
+        emptied: dead letters that lost what they quote.
+        rewritten: shards that were written, of ``shards``.
+    """
 
     uri: str
     dropped: int
     cut: int
+    emptied: int
     rewritten: int
     shards: int
 
@@ -77,7 +87,8 @@ def take_down(uri: str, ledger: Ledger, *, workers: int | None = None, dry: bool
       are cut; in the run it is orphan, or, without the submission, top_level.
     - Of a comment whose text a rescan had lost, the run has the tombstone where an author's entry takes the text alone.
 
-    Signatures are left: they hold no text, and so go on keeping out the copies of what went.
+    Dead letters keep their places and reasons, and lose what they quote, for nobody can tell whose it is. Signatures are left:
+    they hold no text, and so go on keeping out the copies of what went.
 
     Args:
         dry: change nothing.
@@ -96,7 +107,7 @@ def take_down(uri: str, ledger: Ledger, *, workers: int | None = None, dry: bool
         folder = journal.staging(uri)
         try:
             outcome, results = _outcome(Takedown(dataset, ledger), folder, workers)
-            if outcome.rewritten:
+            if results:
                 journal.exchange(uri, _new_manifest(dataset.manifest, ledger, outcome, results))
         finally:
             if not journal.is_interrupted(uri):
@@ -106,27 +117,31 @@ def take_down(uri: str, ledger: Ledger, *, workers: int | None = None, dry: bool
 
 def _outcome(work: Takedown, folder: str, workers: int | None) -> tuple[Outcome, list[TaskResult]]:
     results = list(run_tasks(work, work.plan().tasks, folder, workers or available_workers()))
-    changed = [result for result in results if result.statistics["dropped"] or result.statistics["cut"]]
-    dropped, cut = (sum(result.statistics[name] for result in changed) for name in ("dropped", "cut"))
-    return Outcome(work.dataset.uri, dropped, cut, len(changed), len(results)), changed
+    changed = [result for result in results if any(result.statistics[name] for name in _CHANGES)]
+    dropped, cut, emptied = (sum(result.statistics[name] for result in changed) for name in _CHANGES)
+    rewritten = sum(not result.statistics["emptied"] for result in changed)
+    return Outcome(work.dataset.uri, dropped, cut, emptied, rewritten, len(work.dataset.manifest.shards)), changed
 
 
 def _new_manifest(manifest: Manifest, ledger: Ledger, outcome: Outcome, results: Sequence[TaskResult]) -> Manifest:
-    written = {shard.name: shard for result in results for shard in result.shards}
-    shards = tuple(written.get(shard.name, shard) for shard in manifest.shards)
+    written = {file.name: file for result in results for file in (*result.shards, *result.dead_letters)}
+    shards, letters = (
+        tuple(written.get(file.name, file) for file in files) for files in (manifest.shards, manifest.dead_letters)
+    )
     counters = Counters.from_json(manifest.counters.to_json())
     counters.kept -= outcome.dropped
     counters.written -= outcome.dropped
     counters.drop("taken_down", outcome.dropped)
     counters.check(outcome.uri)
-    note = {"ledger": ledger.digest, "dropped": outcome.dropped, "cut": outcome.cut, "before": manifest.digest}
+    changes = {name: getattr(outcome, name) for name in _CHANGES}
+    note = {"ledger": ledger.digest, **changes, "before": manifest.digest}
     statistics = dict(manifest.statistics)
     if manifest.stage in EXAMPLES:
         statistics["examples"] = _by_split(shards)
     if manifest.stage == "ingest":
         statistics.update(_less(statistics, results))
     statistics["takedowns"] = [*manifest.statistics.get("takedowns", []), note]
-    return replace(manifest, shards=shards, counters=counters, statistics=statistics)
+    return replace(manifest, shards=shards, dead_letters=letters, counters=counters, statistics=statistics)
 
 
 def _by_split(shards: Iterable[FileEntry]) -> dict[str, int]:
@@ -141,6 +156,8 @@ def _less(statistics: dict[str, Any], results: Sequence[TaskResult]) -> dict[str
     left = {name: Counter[str](statistics[name]) for name in ("months", "removals")}
     body_bytes = statistics["body_bytes"]
     for result in results:
+        if not result.statistics["dropped"]:
+            continue
         for name, counts in left.items():
             counts.subtract(result.statistics[name])
         body_bytes -= result.statistics["body_bytes"]

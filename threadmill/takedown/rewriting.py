@@ -17,6 +17,7 @@ from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.takedown.examples import MARKS, mark, without_marked
 from threadmill.takedown.ledger import Ledger
+from threadmill.takedown.letters import empty_letters
 
 COMMENTS, EXAMPLES = ("ingest", "threads"), ("conversations", "deduplicate")
 STAGES = (*COMMENTS, *EXAMPLES)
@@ -27,10 +28,11 @@ _MASK_COLUMNS = ["id", "parent_kind", "author"]
 
 @dataclass(frozen=True)
 class Takedown(MapStage):
-    """The part that workers do, a task a shard. A task whose shard holds nothing that the ledger names writes nothing.
+    """The part that workers do, a task a shard and one a file of dead letters, which lose what they quote.
 
-    The statistics of a task tell what went: ``dropped`` and ``cut`` records, and of comments ``months``, ``removals`` and
-    ``body_bytes``, as the ingest stage counts them.
+    A task whose shard holds nothing that the ledger names writes nothing. The statistics of a task tell what went: ``dropped``
+    and ``cut`` records, dead letters that were ``emptied``, and of comments ``months``, ``removals`` and ``body_bytes``, as the
+    ingest stage counts them.
 
     Args:
         dataset: of one of STAGES.
@@ -47,7 +49,7 @@ class Takedown(MapStage):
     dry: bool = False
 
     def plan(self) -> Plan:
-        """One task a shard.
+        """One task a file; those of dead letters only where the ledger names anything.
 
         Raises:
             InputError: the examples do not tell who wrote their turns.
@@ -58,10 +60,14 @@ class Takedown(MapStage):
             raise InputError(
                 f"{self.dataset.uri}: its examples have no {', '.join(missing)}; run its stage again with the ledger"
             )
-        return Plan((), tuple(Task(shard.name, self.dataset.path(shard)) for shard in manifest.shards), manifest.schema)
+        files = (*manifest.shards, *(manifest.dead_letters if len(self.ledger) else ()))
+        return Plan((), tuple(Task(file.name, self.dataset.path(file)) for file in files), manifest.schema)
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
-        """Writes one shard anew, if it must be."""
+        """Writes one file anew, if it must be."""
+        if any(task.name == letters.name for letters in self.dataset.manifest.dead_letters):
+            emptied = empty_letters(task.name, task.payload, output, dry=self.dry)
+            return output.result(task, Counters(), {"dropped": 0, "cut": 0, "emptied": emptied})
         take_down = self._comments if self.dataset.manifest.stage in COMMENTS else self._examples
         return output.result(task, Counters(), take_down(task.name, task.payload, output))
 
@@ -70,7 +76,7 @@ class Takedown(MapStage):
         if (marks.dropped or marks.cut) and not self.dry:
             features = [entry.name for entry in self.dataset.manifest.schema]
             write_examples(output, name, without_marked(read_all(uri, features), marks))
-        return {"dropped": marks.dropped, "cut": marks.cut}
+        return {"dropped": marks.dropped, "cut": marks.cut, "emptied": 0}
 
     def _comments(self, name: str, uri: str, output: TaskOutput) -> dict[str, Any]:
         with pq.ParquetFile(local_path(uri)) as file:
@@ -78,8 +84,8 @@ class Takedown(MapStage):
             taken = [self.ledger.mask(pl.DataFrame(file.read_row_group(group, _MASK_COLUMNS))) for group in groups]
             dropped = sum(int(mask.sum()) for mask in taken)
             if not dropped or self.dry:
-                return {"dropped": dropped, "cut": 0}
-            return {"dropped": dropped, "cut": 0, **_write_remaining(file, taken, name, output)}
+                return {"dropped": dropped, "cut": 0, "emptied": 0}
+            return {"dropped": dropped, "cut": 0, "emptied": 0, **_write_remaining(file, taken, name, output)}
 
 
 def _write_remaining(file: pq.ParquetFile, taken: Sequence[pl.Series], name: str, output: TaskOutput) -> dict[str, Any]:
