@@ -276,6 +276,11 @@ def test_escapes_are_read_as_the_characters_they_stand_for() -> None:
     assert parse(text)[0]["body"].to_list() == ['😀 é \\ud83d \0 " \n']
 
 
+def test_a_byte_order_mark_costs_no_line() -> None:
+    frame, letters = parse(b"\xef\xbb\xbf" + line(id="c1"), line(id="c2"))
+    assert (frame["id"].to_list(), letters) == (["c1", "c2"], [])
+
+
 @st.composite
 def submissions(draw: st.DrawFn) -> dict[str, Any]:
     """Submissions with the drift of their dumps."""

@@ -3,6 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.corpora.reddit.exports import TIME, comment, json_lines, parsed_all
@@ -85,3 +87,33 @@ def test_a_damaged_file_or_one_without_the_columns_is_told(tmp_path: Path) -> No
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"x\.parquet: truncated or corrupt Parquet"):
         list(parquet_pieces(str(path), 0, ""))
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_rows_with_a_text_that_is_no_utf8_are_dead_letters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: pa.DataType
+) -> None:
+    monkeypatch.setattr(parquet_exports, "_BATCH_ROWS", 3)
+    table = pl.DataFrame([comment(id=name) for name in "abcde"]).to_arrow(compat_level=pl.CompatLevel.oldest())
+    bodies = pa.array([b"a text", b"\xff no text of UTF-8", None, b"\xed\xa0\x80", "é".encode()], pa.binary())
+    texts = pa.Array.from_buffers(pa.string(), 5, bodies.buffers())
+    column = texts.dictionary_encode() if pa.types.is_dictionary(kind) else texts.cast(kind)
+    pq.write_table(table.set_column(table.schema.get_field_index("body"), "body", column), tmp_path / "x.parquet")
+    frame, letters, count = parsed_all(parquet_pieces(str(tmp_path / "x.parquet"), 100, ""))
+    assert frame.select("id", "body", "source_row").rows() == [("a", "a text", 101), ("e", "é", 105)]
+    assert [(letter.line, letter.reason, letter.detail) for letter in letters] == [
+        (2, "not UTF-8", "body"),
+        (3, "no body", ""),
+        (4, "not UTF-8", "body"),
+    ]
+    assert letters[0].text == "\ufffd no text of UTF-8"
+    assert count == 5
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(1), pa.binary_view()])
+def test_bytes_are_refused_for_texts(tmp_path: Path, kind: pa.DataType) -> None:
+    table = pl.DataFrame([comment()]).to_arrow(compat_level=pl.CompatLevel.oldest())
+    column = pa.array([b"x"], pa.binary()).cast(kind)
+    pq.write_table(table.set_column(table.schema.get_field_index("body"), "body", column), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"column body is of type .*binary.*; export it as text or number"):
+        list(parquet_pieces(str(tmp_path / "x.parquet"), 0, ""))

@@ -16,6 +16,7 @@ from threadmill.corpora.reddit.rows import RAW, comments_of
 from threadmill.corpora.reddit.text_kernels import WIDE, text_column, value_column
 from threadmill.months import month_bounds
 
+_MARK = b"\xef\xbb\xbf"  # the byte order mark, which a reader may pass over (RFC 8259, section 8.1)
 _MOST_NAMES = 200  # of an object that are remembered
 _ALL_TIMES = (0, 1 << 60)
 # A surrogate half without its other half: JSON can write it, UTF-8 cannot.
@@ -96,7 +97,7 @@ def _json_object(line: bytes) -> dict[str, Any]:
     if not line.strip():
         raise _UnusableLineError("blank line", "")
     try:
-        value = orjson.loads(line)
+        value = orjson.loads(line.removeprefix(_MARK))
     except orjson.JSONDecodeError as error:
         raise _UnusableLineError(_parse_fault(line), str(error)) from None
     if not isinstance(value, dict):
