@@ -34,7 +34,7 @@ def examples(dataset: Dataset) -> Examples:
     return Counter((split, frozenset(example.items())) for split, rows in found for example in rows)
 
 
-@pytest.mark.parametrize("preset", ["default", "polyai"])
+@pytest.mark.parametrize("preset", ["default", "polyai", "blender"])
 def test_twelve_monthly_runs_together_equal_one_run_over_the_year(months: dict[str, str], preset: str, tmp_path: Path) -> None:
     year = examples(make_conversations(tmp_path / "year", list(months.values()), preset, format="jsonl"))
     names = sorted(months)

@@ -12,14 +12,25 @@ def is_bot(author: str | None, **settings: object) -> bool:
 
 
 @pytest.mark.parametrize(
-    "author", ["AutoModerator", "automoderator", "TotesMessenger", "haiku_bot", "Sum-BOT2", "SomethingBot", "bot_of"]
+    "author",
+    [
+        "AutoModerator",
+        "automoderator",
+        "TotesMessenger",
+        "Mentioned_Videos",
+        "b0trank",
+        "haiku_bot",
+        "Sum-BOT2",
+        "SomethingBot",
+        "bot_of",
+    ],
 )
 def test_known_bots_and_names_of_bots_are_found(author: str) -> None:
     assert is_bot(author, drop_bots=True)
     assert not is_bot(author)
 
 
-@pytest.mark.parametrize("author", ["Talbot", "turbot", "robotics", "ann", "Abbott", "[deleted]", None])
+@pytest.mark.parametrize("author", ["Talbot", "turbot", "robotics", "ann", "Abbott", "robot_lover", "bot", "[deleted]", None])
 def test_people_are_not(author: str | None) -> None:
     assert not is_bot(author, drop_bots=True)
 
