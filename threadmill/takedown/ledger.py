@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
@@ -96,8 +97,8 @@ class Ledger:
             return pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
         submission = pl.col("parent_kind").eq_missing("none")
         taken = (
-            (pl.col("id").is_in(self._bare(_COMMENT)) & ~submission)
-            | (pl.col("id").is_in(self._bare(_SUBMISSION)) & submission)
+            (pl.col("id").is_in(self._ids_among(frame["id"], _COMMENT)) & ~submission)
+            | (pl.col("id").is_in(self._ids_among(frame["id"], _SUBMISSION)) & submission)
             | pl.col("author").is_in(self.names_among(frame["author"]))
         )
         return frame.select(taken.fill_null(False).alias("taken_down")).to_series()
@@ -108,8 +109,17 @@ class Ledger:
             return []
         return [name for name in authors.unique().drop_nulls() if author_hash(name) in self.authors]
 
-    def _bare(self, prefix: str) -> list[str]:
-        return [value.removeprefix(prefix) for value in self.ids if value.startswith(prefix)]
+    def _ids_among(self, ids: pl.Series, prefix: str) -> list[str]:
+        """The distinct ones among ``ids`` that are in the ledger with ``prefix``: in the time of ``ids``, however long it is."""
+        bare = self._bare_ids[prefix]
+        return list(bare.intersection(ids.to_list())) if bare else []
+
+    @cached_property
+    def _bare_ids(self) -> dict[str, frozenset[str]]:
+        return {
+            prefix: frozenset(value.removeprefix(prefix) for value in self.ids if value.startswith(prefix))
+            for prefix in (_COMMENT, _SUBMISSION)
+        }
 
 
 def _full_id(value: str, place: Place) -> str:
