@@ -22,6 +22,7 @@ PERSONAL = {
     "212-555-0123 646-555-0199 or 718-555-0145, bye": "[PHONE] [PHONE] or [PHONE], bye",
     "john.doe@example.com": "[EMAIL]",
     "mail JOHN+x@sub.Example.co.uk.": "mail [EMAIL].",
+    "write _me@example.com_, *or* __me_too@example.com__": "write [EMAIL], *or* [EMAIL]",
     "<a@b.io> or\nc_d@e-f.org": "<[EMAIL]> or\n[EMAIL]",
     "é me@example.com 212-555-0123 漢": "é [EMAIL] [PHONE] 漢",
 }

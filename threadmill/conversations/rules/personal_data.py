@@ -9,7 +9,8 @@ import polars as pl
 
 from threadmill.conversations.config import ConversationsConfig
 
-_EMAIL = r"(?i)\b[a-z0-9](?:[a-z0-9._%+-]{0,63})@(?:[a-z0-9](?:[a-z0-9-]{0,62})\.){1,8}[a-z]{2,24}\b"
+# An underscore at an end is Markdown's mark of italics.
+_EMAIL = r"(?i)\b[a-z0-9_](?:[a-z0-9._%+-]{0,63})@(?:[a-z0-9](?:[a-z0-9-]{0,62})\.){1,8}[a-z]{2,24}(?:\b|_+)"
 # Rust's expressions do not look around, so what stands before a number is taken and given back; it is no part of a longer number,
 # a word, an address or a price.
 _BEFORE = r"(?P<before>^|[^\w+./=$€£#&-])"
