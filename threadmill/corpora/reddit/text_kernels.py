@@ -1,6 +1,8 @@
 """Compiled loops over UTF-8 text: eight bytes at a time, and Arrow's string views, which hold short texts in place."""
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +16,22 @@ intrinsic: Any = extending.intrinsic  # its declared type takes the typing conte
 
 WIDE = 32  # bytes that are looked at at a time
 _INLINE = 12  # bytes that a view holds itself
+# What is compiled into kernels of other modules too: these functions, and what stands for removed texts.
+_SHARED = hashlib.sha256(b"".join(Path(__file__).with_name(name).read_bytes() for name in ("text_kernels.py", "comments.py")))
 
 
 def kernel(function: Any) -> Any:
     """Compiles a loop over arrays: without the interpreter lock, and without counting references to the arrays at each call.
 
     To count costs more than short texts do. Python holds the arrays meanwhile; a kernel must make none itself.
+
+    The cache of numba holds what was compiled until the kernel's own file changes; here, until one that is shared does, too.
     """
     options: Any = {"nogil": True, "cache": True, "_nrt": False}  # the last has no declared type
-    return njit(**options)(function)
+    compiled: Any = njit(**options)(function)
+    file = compiled._cache._cache_file
+    file._source_stamp = (file._source_stamp, _SHARED.digest())
+    return compiled
 
 
 @intrinsic
