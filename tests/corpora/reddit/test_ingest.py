@@ -296,6 +296,9 @@ def test_comments_of_another_month_than_the_name_tells_are_bad_lines(tmp_path: P
     misnamed = dump(tmp_path / "RC_2009-07.ndjson", lines)
     with pytest.raises(InputError, match=r"holds no comment of 2009-07, but of 2005-12 to 2006-01; rename it, or give --source-"):
         ingest(tmp_path / "misnamed", misnamed)
+    several = dump(tmp_path / "RC_2005-12_and_after.ndjson", lines)
+    with pytest.raises(InputError, match=r"wrong month: 99\).*; give the source a name without a month if it holds several"):
+        ingest(tmp_path / "several", several)
     nameless = dump(tmp_path / "comments.ndjson", lines)
     assert ingest(tmp_path / "nameless", nameless).counters.dropped == {}
 

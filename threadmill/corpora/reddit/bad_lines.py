@@ -39,8 +39,10 @@ class BadLines:
         if bad <= max_bad_fraction * lines:
             return
         reasons = ", ".join(f"{reason}: {count}" for reason, count in self.reasons.most_common())
+        misnamed = self.reasons.most_common(1)[0][0] == "wrong month"
+        remedy = "give the source a name without a month if it holds several" if misnamed else "download the source again"
         raise InputError(
             f"{bad} of {lines} lines ({bad / lines:.2%}) hold no usable comment, more than the bound of "
             f"{max_bad_fraction:.2%} ({reasons}); the first are {', '.join(self.first)}; "
-            "download the source again, or raise --max-bad-fraction to go on without these lines"
+            f"{remedy}, or raise --max-bad-fraction to go on without these lines"
         )
