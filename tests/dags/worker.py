@@ -26,7 +26,7 @@ class Results:
         entries = value if isinstance(value, dict) else {}
         self._values |= {(task, key): entry for key, entry in {**entries, "return_value": value}.items()}
 
-    def xcom_pull(self, *, task_ids: str, key: str, default: Any = None, **_: object) -> Any:
+    def xcom_pull(self, *, task_ids: str, key: str = "return_value", default: Any = None, **_: object) -> Any:
         """The result of a task, or an entry of it."""
         return self._values.get((task_ids, key), default)
 
