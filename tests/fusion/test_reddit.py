@@ -149,6 +149,12 @@ def test_shards_of_a_sample_world_less_what_a_ledger_names_are_those_of_the_stag
     assert_same(found, in_stages(tmp_path / "stages", sample, config, str(ledger)))
     assert found.counters.dropped["taken_down"] > len(entries)
     assert found.inputs[-1].name == "takedown"
+    (letters,) = found.dead_letters
+    for line in (tmp_path / "conversations" / letters.name).open():
+        letter = json.loads(line)
+        assert (letter["detail"], letter["text"]) == ("", "")
+        assert letter["line"]
+        assert letter["reason"]
 
 
 def test_shards_of_what_is_whole_of_a_truncated_dump_are_those_of_the_stages(sample: list[str], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from threadmill.conversations.examples import PREPARED_COLUMNS
 from threadmill.conversations.placement import POSITION_BITS, place
 from threadmill.conversations.rules import prepare
 from threadmill.corpora.reddit.comments import DeadLetter, Parsed
+from threadmill.corpora.reddit.opt_outs import leave_out
 from threadmill.datasets.counters import Counters
 from threadmill.takedown.ledger import Ledger
 
@@ -44,14 +45,12 @@ class Reduced:
 
 def reduce_block(parsed: Parsed, config: OnePassConfig, ledger: Ledger) -> Reduced:
     """The comments of a block, without those that the ledger names."""
+    parsed, taken_down = leave_out(parsed, ledger)
     counters = Counters(read=parsed.lines)
     for letter in parsed.letters:
         counters.drop(letter.reason)
+    counters.drop("taken_down", taken_down)
     comments = parsed.comments
-    if len(ledger):
-        taken_down = ledger.mask(comments)
-        counters.drop("taken_down", int(taken_down.sum()))
-        comments = comments.filter(~taken_down)
     split, position = place(comments["thread_id"], config)
     prepared = prepare(comments, config)
     reduced = prepared.select(

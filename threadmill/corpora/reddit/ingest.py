@@ -1,9 +1,10 @@
 """The ingest stage: dumps to Parquet shards of comments, with dead letters for the lines that hold none."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -17,6 +18,7 @@ from threadmill.corpora.reddit.bad_lines import BadLines
 from threadmill.corpora.reddit.comments import SCHEMA, DeadLetter, Parsed
 from threadmill.corpora.reddit.config import IngestConfig
 from threadmill.corpora.reddit.dump_names import refuse_two_of_a_month, source_name, source_stem
+from threadmill.corpora.reddit.opt_outs import leave_out
 from threadmill.corpora.reddit.reading import parsed_blocks
 from threadmill.corpora.reddit.sources import check_source, source_state
 from threadmill.datasets.counters import Counters
@@ -93,16 +95,9 @@ class IngestStage(MapStage):
 
     def _read(self, task: SourceTask) -> Iterator[tuple[Parsed, int]]:
         """The source's pieces less the comments that the ledger names, each with the number of those."""
-        ledger = Ledger.load(self.ledger)
-
-        def leave_out(parsed: Parsed) -> tuple[Parsed, int]:
-            if not len(ledger):
-                return parsed, 0
-            kept = parsed.comments.filter(~ledger.mask(parsed.comments))
-            return replace(parsed, comments=kept), parsed.comments.height - kept.height
-
+        less = functools.partial(leave_out, ledger=Ledger.load(self.ledger))
         threads = min(_MOST_THREADS, max(1, available_workers() // len(self.sources)))
-        return parsed_blocks(self.sources[task.index], task.index, self.config, leave_out, threads, task.fingerprint)
+        return parsed_blocks(self.sources[task.index], task.index, self.config, less, threads, task.fingerprint)
 
     def check(self, counters: Counters) -> None:
         """Raises InputError where no line held a comment."""

@@ -11,6 +11,7 @@ import polars as pl
 from threadmill.corpora.reddit.comments import SCHEMA, DeadLetter, Parsed, empty_comments
 from threadmill.corpora.reddit.config import TablesConfig
 from threadmill.corpora.reddit.ingest import merged_statistics, write_comments
+from threadmill.corpora.reddit.opt_outs import leave_out
 from threadmill.corpora.reddit.rows import RAW, missing_columns
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
@@ -107,11 +108,10 @@ class TablesStage(StreamStage):
         for batch in warehouse.stream("unusable_rows"):
             rows = batch.to_pylist()
             letters = [DeadLetter(row["row_number"], row["reason"], row["detail"][:60], row["excerpt"]) for row in rows]
-            yield Parsed(len(letters), empty_comments(), letters), 0
+            yield leave_out(Parsed(len(letters), empty_comments(), letters), ledger)
         for batch in prefetch(warehouse.stream("comments_from_table")):
             comments = pl.DataFrame(pl.from_arrow(batch)).cast(empty_comments().schema)  # type: ignore[arg-type]
-            kept = comments.filter(~ledger.mask(comments)) if len(ledger) else comments
-            yield Parsed(comments.height, kept, []), comments.height - kept.height
+            yield leave_out(Parsed(comments.height, comments, []), ledger)
 
     def check(self, counters: Counters) -> None:
         """Raises InputError where no row held a comment."""
