@@ -16,6 +16,7 @@ from threadmill.corpora.reddit.reading import parsed_blocks
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.storage import local_path
 from threadmill.engine.local import available_workers
+from threadmill.engine.memory import return_freed_memory
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.fusion.blocks import OnePassConfig, Reduced, reduce_block, without_duplicates
@@ -84,11 +85,13 @@ class RedditStage(MapStage):
             for block in self._blocks(task.payload, output, read):
                 spool.add(block.comments)
             self._check(read)
+            return_freed_memory()
             with ShardsWriter(output, self.config, shard_counts(self.config, read.body_bytes), self._workers) as writer:
                 for comments in spool.partitions():
                     unique, duplicates = without_duplicates(comments, prefer_original=self.config.prefer_original)
                     read.counters.drop("duplicate", duplicates)
                     writer.add(unique)
+                    return_freed_memory()
                 writer.finish()
         counters = read.counters
         counters.kept = counters.written = writer.counters.written
