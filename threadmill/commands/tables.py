@@ -38,5 +38,5 @@ def _run_tables(arguments: argparse.Namespace) -> int:
 
     config = TablesConfig(**given_settings(TablesConfig, arguments))
     stage = TablesStage(arguments.database, config, memory_limit(arguments), arguments.ledger)
-    run_stage(stage, arguments.output, workers=arguments.workers)
+    run_stage(stage, arguments.output, workers=arguments.workers, allow_partial=arguments.allow_partial)
     return 0
