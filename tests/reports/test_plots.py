@@ -46,6 +46,19 @@ def test_the_same_numbers_give_the_same_bytes_whatever_the_user_set(drawn: dict[
         assert draw_all() == drawn
 
 
+@pytest.mark.parametrize("numbers", [[3.2, 3.23, 3.18], [20_000, 20_000, 20_000], [None, 0.0, None], [0.1778, 0.18, 0.17]])
+def test_lines_over_months_stay_within_their_plot(numbers: list[float | None]) -> None:
+    svg = plots.months_plot("turns", ["2006-01", "2006-02", "2006-03"], {"turns": numbers}, "turns")
+    heights = [float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)" style="fill: var\(--first\)', svg)]
+    clip = re.search(r'<clipPath[^>]*>\s*<rect x="[\d.]+" y="([\d.]+)" width="[\d.]+" height="([\d.]+)"', svg)
+    assert clip is not None
+    top, height = float(clip[1]), float(clip[2])
+    assert len(heights) == sum(number is not None for number in numbers)
+    radius = 1.75
+    assert all(top + radius <= y <= top + height + 0.01 for y in heights)
+    assert "rotate(-30" not in svg
+
+
 def test_drawing_leaves_the_users_settings_alone() -> None:
     with mpl.rc_context({"font.size": 30}):
         plots.depth_plot(Distribution({2: 1}))

@@ -47,6 +47,8 @@ _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _MOST_POINTS = 400
 _LONGEST_LABEL = 28
 _MOST_MONTH_LABELS = 14
+_MOST_UPRIGHT_LABELS = 6
+_HEADROOM = 1.08  # the axis' length, as a multiple of the largest number
 _THOUSANDS = EngFormatter(sep="")
 
 
@@ -170,10 +172,12 @@ def months_plot(name: str, months: Sequence[str], series: Mapping[str, Sequence[
             known = [math.nan if number is None else number for number in numbers]
             axes.plot(places, known, color=colour, linewidth=1.4, marker="o", markersize=3.5, label=label)
         every = -(-len(months) // _MOST_MONTH_LABELS)
-        axes.set_xticks(list(places)[::every], [_short(month) for month in months[::every]], rotation=30, ha="right")
+        slanted: dict[str, Any] = {"rotation": 30, "ha": "right"} if len(months) > _MOST_UPRIGHT_LABELS else {}
+        axes.set_xticks(list(places)[::every], [_short(month) for month in months[::every]], **slanted)
         axes.set_ylabel(unit)
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+        most = max((number for numbers in series.values() for number in numbers if number is not None), default=0)
+        axes.set_ylim(0, _HEADROOM * most or 1)  # not the margin that matplotlib gives, which a level line has none of
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
         axes.yaxis.set_major_formatter(lambda value, place: _THOUSANDS(value) if abs(value) >= 1000 else f"{value:.4g}")
         axes.grid(axis="y")
         if len(series) > 1:
