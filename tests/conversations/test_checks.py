@@ -239,7 +239,13 @@ def test_each_drift_fails_its_own_check(
 def test_drift_is_not_judged_between_few_examples(tmp_path: Path) -> None:
     checks = drift(tmp_path, [example(f"t{number}", response="r" * 500, subreddit="new") for number in range(900)], read=1000)
     assert {check.verdict for check in checks} == {Verdict.NOT_JUDGED}
-    assert by_measure(checks)["subreddits, distance from the earlier"].value == "1 (total variation)"
+    assert by_measure(checks)["subreddits, distance from the earlier"].value == "1 (total variation; under 1,000 examples)"
+
+
+def test_a_yield_that_broke_down_is_judged_though_it_left_few_examples(tmp_path: Path) -> None:
+    checks = by_measure(drift(tmp_path, many(300), read=10_000))
+    assert checks["examples a comment, change"].verdict is Verdict.FAIL
+    assert checks["turns, mean, change"].verdict is Verdict.NOT_JUDGED
 
 
 def test_chance_among_many_small_subreddits_is_no_drift(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ TOMBSTONES = (
     "[ Removed by reddit in response to a copyright notice. ]",
 )
 _ENOUGH = 1000  # examples of each dataset: between fewer, drift may be chance
+_TOO_FEW = f"under {_ENOUGH:,} examples"
 _SIGMAS = 5  # a fair draw of threads lies further off its fraction once in two million datasets
 
 
@@ -146,7 +147,8 @@ def _yield_drift(found: _Measures, comments: int | None, earlier: Dataset, limit
     if not comments or before is None:
         return []
     change = Change("examples a comment", before, found.examples / comments)
-    enough = min(found.examples, earlier.manifest.records) >= _ENOUGH
+    expected = before * comments  # not those found: a yield that broke down leaves few
+    enough = min(expected, earlier.manifest.records) >= _ENOUGH
     return [_change_check(change, limits.max_yield_change if enough else None)]
 
 
@@ -160,13 +162,13 @@ def _drift(found: _Measures, earlier: Dataset, limits: ConversationLimits) -> li
             "subreddits, distance from the earlier",
             distance,
             most=min(1.0, limits.max_subreddit_distance + chance) if enough else None,
-            note="total variation",
+            note="total variation" if enough else f"total variation; {_TOO_FEW}",
         ),
     ]
 
 
 def _change_check(change: Change, most: float | None) -> Check:
-    note = f"{change.now:.4g} after {change.before:.4g}"
+    note = f"{change.now:.4g} after {change.before:.4g}" + (f"; {_TOO_FEW}" if most is None else "")
     return between(f"{change.name}, change", abs(change.relative), most=most, note=note)
 
 
