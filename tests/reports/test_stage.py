@@ -194,7 +194,7 @@ def test_the_card_lists_splits_fields_filters_and_settings(report: tuple[str, st
         "| train | 17 | 2 |",
         "| `response` | bytes | the reply |",
         "| | dropped: top level | 40 | 58.8% |",
-        "| min\\_length | 9 |",
+        "|  | min\\_length | 9 |",
         "at most 127 characters",
         "## Licence and removal",
     ):
@@ -251,6 +251,7 @@ def test_the_card_says_what_was_deduplicated_and_taken_down(tmp_path: Path) -> N
     uri = write_conversations(tmp_path / "kept", SHARDS, stage="deduplicate", config=config, made_from=[tmp_path / "talk"])
     run_stage(ReportStage(None, None, uri), str(tmp_path / "report"))
     card = (tmp_path / "report" / "dataset_card.md").read_text()
+    assert '| deduplicate | band\\_rows | 8 |\n|  | deduplication | "near" |' in card
     assert "14 bands of 8 MinHashes each, over shingles of 5 characters" in card
     assert "2 records were left out because authors had asked for it" in card
     assert "| `created_utc` | bytes | when the response was written" in card

@@ -1,6 +1,7 @@
 """The dataset card: Markdown with a YAML header in the layout of the Hugging Face hub (README.md of a dataset)."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import threadmill
@@ -58,7 +59,7 @@ def render_card(contents: ReportContents) -> str:
             "sources": contents.sources,
             "datasets": contents.road_here,
             "digest": manifest.digest,
-            "config": manifest.config,
+            "made_with": _made_with(contents),
             "format": contents.splits[0].pattern.rsplit(".", 1)[-1],
             "steps": funnel(contents.road_here),
         },
@@ -69,6 +70,11 @@ def _deduplication(manifest: Manifest) -> dict[str, Any]:
     """How duplicates were left out, "" where they were not."""
     settings = manifest.config if manifest.stage == "deduplicate" and manifest.config["deduplication"] != "none" else {}
     return {name: settings.get(name, "") for name in ("deduplication", "num_bands", "band_rows", "ngram")}
+
+
+def _made_with(contents: ReportContents) -> Mapping[str, Any]:
+    """The settings of the conversations as they were made: of those before deduplication; empty where they are gone."""
+    return next((one.config for one in contents.road_here if one.stage == "conversations"), {})
 
 
 def _size_category(examples: int) -> str:
