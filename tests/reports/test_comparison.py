@@ -63,6 +63,14 @@ def test_settings_inputs_and_funnels_that_differ_are_listed(tmp_path: Path) -> N
     ]
 
 
+def test_settings_of_another_stage_are_not_listed_as_differences(tmp_path: Path) -> None:
+    rows = [example(number) for number in range(4)]
+    first = release(tmp_path / "a", rows, config={"max_length": 127, "seed": 1})
+    second = release(tmp_path / "b", rows[:3], config={"ngram": 5, "seed": 2}, stage="deduplicate")
+    settings = section(lines(first, second), "Settings")
+    assert [row[0] for row in settings] == ["(stage)", "seed"]
+
+
 def test_drift_of_lengths_and_subreddits_is_told(tmp_path: Path) -> None:
     first = release(tmp_path / "a", [example(number, response="r" * 10, subreddit="x") for number in range(10)])
     second = release(tmp_path / "b", [example(number, response="r" * 20, subreddit="y") for number in range(10)])
@@ -70,8 +78,8 @@ def test_drift_of_lengths_and_subreddits_is_told(tmp_path: Path) -> None:
     assert ["response", "characters,", "mean", "10", "20", "+100.0%"] in section(found, "Lengths")
     assert any("total variation distance 1.000" in line for line in found)
     assert section(found, "Subreddits") == [
-        ["r/x", "100.00", "%", "0.00", "%", "-100.00"],
-        ["r/y", "0.00", "%", "100.00", "%", "+100.00"],
+        ["r/x", "100.00%", "0.00%", "-100.00"],
+        ["r/y", "0.00%", "100.00%", "+100.00"],
     ]
 
 

@@ -60,10 +60,8 @@ def _section(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], le
 def _settings(first: Manifest, second: Manifest) -> list[tuple[str, str, str]]:
     one, other = (dict(flat_settings(manifest.config)) for manifest in (first, second))
     made = [f"{manifest.stage}, version {manifest.version}" for manifest in (first, second)]
-    rows = [
-        ("(stage)", made[0], made[1]),
-        *((name, one.get(name, "-"), other.get(name, "-")) for name in sorted({**one, **other})),
-    ]
+    names = {**one, **other} if first.stage == second.stage else one.keys() & other.keys()  # other stages have other settings
+    rows = [("(stage)", made[0], made[1]), *((name, one.get(name, "-"), other.get(name, "-")) for name in sorted(names))]
     return [(name, left, right) for name, left, right in rows if left != right]
 
 
@@ -145,4 +143,4 @@ def _moved(first: Mapping[str, int], second: Mapping[str, int]) -> list[tuple[st
     one, other = (max(sum(counts.values()), 1) for counts in (first, second))
     shares = {name: (100 * first.get(name, 0) / one, 100 * second.get(name, 0) / other) for name in {**first, **second}}
     largest = sorted(shares.items(), key=lambda item: (-abs(item[1][1] - item[1][0]), item[0]))[:_SUBREDDITS]
-    return [(f"r/{name}", f"{left:.2f} %", f"{right:.2f} %", f"{right - left:+.2f}") for name, (left, right) in largest]
+    return [(f"r/{name}", f"{left:.2f}%", f"{right:.2f}%", f"{right - left:+.2f}") for name, (left, right) in largest]

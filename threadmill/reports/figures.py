@@ -91,7 +91,7 @@ def _examples_text(found: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield f"{found['yield']:.4f} examples a comment, of {found['comments']:,} comments"
     yield ""
-    heads = ["mean", *(f"{number} %" if number != 50 else "median" for number in _PERCENTILES), "most"]
+    heads = ["mean", *(f"{number}%" if number != 50 else "median" for number in _PERCENTILES), "most"]
     rows = [
         [
             name.replace("_chars", ", characters"),

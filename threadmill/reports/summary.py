@@ -25,7 +25,7 @@ def summary(dataset: Dataset, records: int) -> Iterator[str]:
     manifest = dataset.manifest
     size = sum(shard.bytes for shard in manifest.shards)
     yield f"{manifest.name}: {manifest.stage} (version {manifest.version}){', partial' if manifest.partial else ''}"
-    yield f"{manifest.records:,} records, {len(manifest.shards):,} files, {size:,} bytes, made {manifest.created_at}"
+    yield f"{manifest.records:,} records, {_files(len(manifest.shards))}, {size:,} bytes, made {manifest.created_at}"
     yield f"digest {manifest.digest}"
     for entry in manifest.inputs:
         yield f"made from {entry.name}, digest {entry.digest}"
@@ -40,7 +40,11 @@ def summary(dataset: Dataset, records: int) -> Iterator[str]:
 def _splits(dataset: Dataset) -> Iterator[str]:
     for split in dataset.splits():
         shards = dataset.shards(split)
-        yield f"  {split}: {sum(shard.records for shard in shards):,} records, {len(shards):,} files"
+        yield f"  {split}: {sum(shard.records for shard in shards):,} records, {_files(len(shards))}"
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'s' * (count != 1)}"
 
 
 def _dialogues(dataset: Dataset, count: int) -> Iterator[str]:
