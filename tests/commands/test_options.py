@@ -58,7 +58,10 @@ def test_a_flag_gives_a_value_of_the_setting_s_type(
 def test_help_tells_meaning_default_and_example(parser: argparse.ArgumentParser) -> None:
     text = parser.format_help()
     assert "Coffee from beans." in text
-    assert "Cups at most: 100% of what fits (default: 4)" in text
+    assert "cups at most: 100% of what fits (default: 4)" in text
+    assert "what is ground (default: arabica)" in text
+    assert "white (default: yes)" in text
+    assert [line.split() for line in text.splitlines() if line.startswith("  --month")] == [["--month", "MONTH", "when"]]
     assert "--bean {arabica,robusta}" in text
     assert text.endswith("example:\n  mill brew --output /cup\n")
 
@@ -67,6 +70,21 @@ def test_settings_can_be_left_out() -> None:
     parser = argparse.ArgumentParser()
     add_settings(parser, Brew, without=("milk", "month"))
     assert set(vars(parser.parse_args([]))) == {"max_cups", "strength", "bean"}
+
+
+def test_defaults_shown_are_those_of_the_config_given() -> None:
+    parser = argparse.ArgumentParser()
+    add_settings(parser, Brew(max_cups=9, milk=False), title="settings of the brew")
+    text = parser.format_help()
+    assert "settings of the brew:" in text
+    assert "(default: 9)" in text
+    assert "white (default: no)" in text
+
+
+def test_only_stages_that_read_datasets_can_be_told_to_take_partial_ones() -> None:
+    parser = argparse.ArgumentParser()
+    add_output(parser, refuses_partial=False)
+    assert "--allow-partial" not in parser.format_help()
 
 
 @pytest.mark.parametrize("count", ["0", "-2", "1.5", "all", ""])

@@ -30,6 +30,13 @@ def test_a_ledger_is_made_and_added_to_without_names(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().out == f"{path}: 2 ids, 1 authors, digest {digest}\n"
 
 
+@pytest.mark.parametrize("name", ["", " ", "u/"])
+def test_a_ledger_takes_no_author_without_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main(["ledger", str(tmp_path / "ledger.csv"), "--author", name]) == 2
+    assert capsys.readouterr().err == "threadmill: error: --author is empty; give the name of an account\n"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

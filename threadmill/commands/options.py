@@ -25,9 +25,9 @@ def add_command(parsers: Parsers, name: str, help: str, example: str, run: Run) 
     return parser
 
 
-def add_settings(parser: argparse.ArgumentParser, config: Any, *, without: tuple[str, ...] = ()) -> None:
-    """A flag for each setting of ``config``; one that is not given is None."""
-    group = parser.add_argument_group("settings")
+def add_settings(parser: argparse.ArgumentParser, config: Any, *, title: str = "settings", without: tuple[str, ...] = ()) -> None:
+    """A flag for each setting of ``config``, a class or an instance whose values are shown; one that is not given is None."""
+    group = parser.add_argument_group(title)
     for setting in settings_of(config):
         if setting.name not in without:
             _add_setting(group, setting)
@@ -35,7 +35,7 @@ def add_settings(parser: argparse.ArgumentParser, config: Any, *, without: tuple
 
 def _add_setting(group: Any, setting: Setting) -> None:
     flag = "--" + setting.name.replace("_", "-")
-    help = f"{setting.help} (default: {setting.default!r})".replace("%", "%%")
+    help = (_as_flag(setting.help) + _default(setting.default)).replace("%", "%%")
     if isinstance(setting.default, bool):
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=help)
         return
@@ -43,21 +43,45 @@ def _add_setting(group: Any, setting: Setting) -> None:
     group.add_argument(flag, type=kind, choices=setting.choices or None, metavar=_metavar(kind, setting), help=help)
 
 
+def _as_flag(help: str) -> str:
+    """As the flags' own helps are written: they begin with a small letter."""
+    return help[0].lower() + help[1:] if help.split()[0].istitle() else help
+
+
+def _default(value: Any) -> str:
+    if value == "":  # its help says what nothing means
+        return ""
+    return f" (default: {('no', 'yes')[value] if isinstance(value, bool) else value})"
+
+
 def _metavar(kind: type, setting: Setting) -> str | None:
     return None if setting.choices else {int: "N", float: "X"}.get(kind, setting.name.split("_")[-1].upper())
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """--output, --workers and --allow-partial, as every stage has them."""
-    parser.add_argument("--output", required=True, metavar="DIR", help="the dataset's folder; made if it is not there")
+def add_output(
+    parser: argparse.ArgumentParser,
+    help: str = "the dataset's folder; made if it is not there",
+    *,
+    refuses_partial: bool = True,
+) -> None:
+    """--output, --workers and, where the stage reads datasets and ``refuses_partial`` ones, --allow-partial."""
+    parser.add_argument("--output", required=True, metavar="DIR", help=help)
     parser.add_argument("--workers", type=worker_count, metavar="N", help="processes at most (default: one a core)")
-    add_allow_partial(parser)
+    if refuses_partial:
+        add_allow_partial(parser)
 
 
 def add_allow_partial(parser: argparse.ArgumentParser) -> None:
     """--allow-partial."""
     parser.add_argument(
         "--allow-partial", action="store_true", help="take datasets made from incomplete input, and mark the result alike"
+    )
+
+
+def add_ledger(parser: argparse.ArgumentParser) -> None:
+    """--ledger, as stages that read comments have it."""
+    parser.add_argument(
+        "--ledger", default="", metavar="FILE", help="takedown ledger: leave out the comments and authors that it names"
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from threadmill.commands.options import (
     Parsers,
     add_command,
+    add_ledger,
     add_memory_limit,
     add_output,
     add_settings,
@@ -36,18 +37,18 @@ def _add_reddit(parsers: Parsers) -> None:
         _run_reddit,
     )
     _add_sources(parser)
+    add_output(parser, "the folder in which the dataset `conversations` is made", refuses_partial=False)
     parser.add_argument(
         "--keep-stages",
         action="store_true",
-        help="also write the datasets comments and threads: slower, but a killed run goes on from their shards",
+        help="also make the datasets `comments` and `threads` there: slower, but a killed run goes on from their shards",
     )
-    add_output(parser)
     _add_preset(parser)
     add_memory_limit(parser)
-    _add_ledger(parser)
-    add_settings(parser, SourceConfig)
-    add_settings(parser, ThreadsConfig)
-    add_settings(parser, ConversationsConfig)
+    add_ledger(parser)
+    add_settings(parser, SourceConfig, title="settings of the sources")
+    _add_threads_settings(parser)
+    _add_conversations_settings(parser)
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
@@ -60,15 +61,22 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_ledger(parser: argparse.ArgumentParser) -> None:
+def _add_preset(parser: argparse.ArgumentParser) -> None:
+    described = "; ".join(f"{name}: {preset.description}" for name, preset in PRESETS.items())
     parser.add_argument(
-        "--ledger", default="", metavar="FILE", help="takedown ledger: leave out the comments and authors that it names"
+        "--preset",
+        default="default",
+        metavar="NAME",
+        help=f"where the settings start from, which flags then change: {described} (the defaults below are those of default)",
     )
 
 
-def _add_preset(parser: argparse.ArgumentParser) -> None:
-    described = "; ".join(f"{name}: {preset.description}" for name, preset in PRESETS.items())
-    parser.add_argument("--preset", default="default", metavar="NAME", help=f"where the settings start from ({described})")
+def _add_threads_settings(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, find_preset("default").threads, title="settings of the threads")
+
+
+def _add_conversations_settings(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, find_preset("default").conversations, title="settings of the conversations")
 
 
 def _run_reddit(arguments: argparse.Namespace) -> int:
@@ -87,7 +95,7 @@ def _run_reddit(arguments: argparse.Namespace) -> int:
 
         config = RedditConfig(**asdict(source_config), **asdict(threads_config), **asdict(conversations_config))
         stage = RedditStage(tuple(arguments.sources), config, arguments.workers, ledger=arguments.ledger)
-        run_stage(stage, output, allow_partial=arguments.allow_partial)
+        run_stage(stage, output)
     print(output)
     return 0
 
@@ -106,13 +114,12 @@ def _run_stages(
 
     comments, threads = join(arguments.output, "comments"), join(arguments.output, "threads")
     ingest = IngestStage(tuple(arguments.sources), IngestConfig(**asdict(source_config)), arguments.ledger)
-    told = arguments.allow_partial or source_config.keep_partial  # who keeps a partial source wants what is made of it
     for stage, uri in (
         (ingest, comments),
         (ThreadsStage((comments,), threads_config, memory_limit(arguments)), threads),
         (ConversationsStage(threads, conversations_config), output),
     ):
-        run_stage(stage, uri, workers=arguments.workers, allow_partial=told)
+        run_stage(stage, uri, workers=arguments.workers, allow_partial=source_config.keep_partial)
 
 
 def _add_ingest(parsers: Parsers) -> None:
@@ -124,8 +131,8 @@ def _add_ingest(parsers: Parsers) -> None:
         _run_ingest,
     )
     _add_sources(parser)
-    add_output(parser)
-    _add_ledger(parser)
+    add_output(parser, refuses_partial=False)
+    add_ledger(parser)
     add_settings(parser, IngestConfig)
 
 
@@ -135,7 +142,7 @@ def _run_ingest(arguments: argparse.Namespace) -> int:
 
     config = IngestConfig(**given_settings(IngestConfig, arguments))
     stage = IngestStage(tuple(arguments.sources), config, arguments.ledger)
-    run_stage(stage, arguments.output, workers=arguments.workers, allow_partial=arguments.allow_partial)
+    run_stage(stage, arguments.output, workers=arguments.workers)
     return 0
 
 
@@ -152,8 +159,8 @@ def _add_threads(parsers: Parsers) -> None:
     add_output(parser)
     _add_preset(parser)
     add_memory_limit(parser)
-    _add_ledger(parser)
-    add_settings(parser, ThreadsConfig)
+    add_ledger(parser)
+    _add_threads_settings(parser)
 
 
 def _run_threads(arguments: argparse.Namespace) -> int:
@@ -177,7 +184,7 @@ def _add_conversations(parsers: Parsers) -> None:
     parser.add_argument("threads", metavar="THREADS", help="threads dataset")
     add_output(parser)
     _add_preset(parser)
-    add_settings(parser, ConversationsConfig)
+    _add_conversations_settings(parser)
 
 
 def _run_conversations(arguments: argparse.Namespace) -> int:

@@ -76,7 +76,7 @@ def _add_report(parsers: Parsers) -> None:
         metavar="DIR",
         help="conversations of the months before: plotted, and the last for drift",
     )
-    add_output(report)
+    add_output(report, refuses_partial=False)
     add_memory_limit(report)
     add_settings(report, ReportConfig)
 

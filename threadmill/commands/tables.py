@@ -5,6 +5,7 @@ import argparse
 from threadmill.commands.options import (
     Parsers,
     add_command,
+    add_ledger,
     add_memory_limit,
     add_output,
     add_settings,
@@ -25,9 +26,9 @@ def add_parsers(parsers: Parsers) -> None:
         _run_tables,
     )
     parser.add_argument("database", metavar="DATABASE", help="DuckDB file; it is only read")
-    parser.add_argument("--ledger", default="", metavar="URI", help="takedown ledger: the comments that it names are left out")
-    add_output(parser)
+    add_output(parser, refuses_partial=False)
     add_memory_limit(parser)
+    add_ledger(parser)
     add_settings(parser, TablesConfig)
 
 
@@ -38,5 +39,5 @@ def _run_tables(arguments: argparse.Namespace) -> int:
 
     config = TablesConfig(**given_settings(TablesConfig, arguments))
     stage = TablesStage(arguments.database, config, memory_limit(arguments), arguments.ledger)
-    run_stage(stage, arguments.output, workers=arguments.workers, allow_partial=arguments.allow_partial)
+    run_stage(stage, arguments.output, workers=arguments.workers)
     return 0

@@ -27,10 +27,20 @@ def _add_ledger(parsers: Parsers) -> None:
     )
     parser.add_argument("ledger", metavar="LEDGER", help="CSV file; made if it is not there")
     parser.add_argument(
-        "--id", action="append", default=[], dest="ids", metavar="ID", help="t1_ID (a comment) or t3_ID (a submission)"
+        "--id",
+        action="append",
+        default=[],
+        dest="ids",
+        metavar="ID",
+        help="t1_ID or ID: a comment; t3_ID: a submission; may be repeated",
     )
     parser.add_argument(
-        "--author", action="append", default=[], dest="authors", metavar="NAME", help="all that this author wrote"
+        "--author",
+        action="append",
+        default=[],
+        dest="authors",
+        metavar="NAME",
+        help="all that this author wrote; may be repeated",
     )
 
 
@@ -56,7 +66,10 @@ def _added(arguments: argparse.Namespace) -> "Ledger":
     from threadmill.takedown.ledger import Ledger, author_hash
 
     entries = [Entry("id", name) for name in arguments.ids]
-    entries += [Entry("author", author_hash(name.removeprefix("u/"))) for name in arguments.authors]
+    names = [name.strip().removeprefix("/").removeprefix("u/") for name in arguments.authors]
+    if not all(names):
+        raise ConfigError("--author is empty; give the name of an account")
+    entries += [Entry("author", author_hash(name)) for name in names]
     return Ledger.of((Place("the command line", number, "opt-out"), entry) for number, entry in enumerate(entries, 1))
 
 

@@ -32,7 +32,9 @@ class RulesConfig:
     bots: str = setting("", f"Further authors whose comments are no turns: {_NAMES}")
     subreddits: str = setting("", f"The only subreddits with turns: {_NAMES}; empty: all")
     skip_subreddits: str = setting("", f"Subreddits without turns: {_NAMES}, or @non-english")
-    min_score: int = setting(ANY_SCORE, "Lowest score of a comment; one whose score is not known passes", minimum=ANY_SCORE)
+    min_score: int = setting(
+        ANY_SCORE, "Lowest score of a comment; one whose score is not known passes; the lowest number: any", minimum=ANY_SCORE
+    )
     drop_urls: bool = setting(False, "Comments with a URL are no turns")
     drop_quotes: str = setting(
         "no", "Comments with > are no turns: at the start of a line, or anywhere", choices=("no", "line", "any")

@@ -59,4 +59,6 @@ class TablesConfig:
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ConfigError(f"pattern is {self.pattern!r}, which is no regular expression ({error})") from None
+            raise ConfigError(
+                f"pattern is {self.pattern!r}, which is no regular expression ({error}); write one such as ^2015_"
+            ) from None
