@@ -213,6 +213,9 @@ def _add_sample(parsers: Parsers) -> None:
     parser.add_argument("--months", type=int, default=1, metavar="M", help="months over which they are spread (default: 1)")
     parser.add_argument("--start", default="2006-01", metavar="YYYY-MM", help="the first month (default: 2006-01)")
     parser.add_argument("--seed", type=int, default=7, metavar="N", help="another seed, another world (default: 7)")
+    parser.add_argument(
+        "--submissions", action="store_true", help="write the threads' submissions too, RS_YYYY-MM.zst: titles and self-texts"
+    )
     parser.add_argument("--output", required=True, metavar="DIR", help="the folder of the RC_YYYY-MM.zst files")
 
 
@@ -220,7 +223,12 @@ def _run_sample(arguments: argparse.Namespace) -> int:
     from threadmill.corpora.sample import write_sample
 
     paths = write_sample(
-        arguments.output, comments=arguments.comments, months=arguments.months, start=arguments.start, seed=arguments.seed
+        arguments.output,
+        comments=arguments.comments,
+        months=arguments.months,
+        start=arguments.start,
+        seed=arguments.seed,
+        submissions=arguments.submissions,
     )
     for path in paths:
         print(path)

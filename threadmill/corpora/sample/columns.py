@@ -39,6 +39,7 @@ class Phrases(NamedTuple):
     deleted: int
     removed: int
     removed_by_reddit: int
+    deleted_by_user: int
     removal_deleted: int
     removal_removed: int
     deleted_later: int
@@ -60,6 +61,7 @@ class Phrases(NamedTuple):
             deleted=table.add_json("[deleted]"),
             removed=table.add_json("[removed]"),
             removed_by_reddit=table.add_json("[ Removed by Reddit ]"),
+            deleted_by_user=table.add_json("[deleted by user]"),
             removal_deleted=table.add_json('"removal_type":"deleted",'),
             removal_removed=table.add_json('"removal_type":"removed",'),
             deleted_later=table.add_json(',"was_deleted_later":true'),
@@ -254,6 +256,20 @@ def _collapsed(block: Block) -> Bools:
     return _score(block) < _COLLAPSED_UNDER
 
 
+def _self_post(block: Block) -> Bools:
+    return block.permille("self post", 600)
+
+
+def _has_title(block: Block) -> Bools:
+    named: Bools = (block.of(activity.REMOVAL) == activity.KEPT) | ~block.permille("title deleted", 100)
+    return named
+
+
+def _has_self_text(block: Block) -> Bools:
+    told: Bools = _self_post(block) & (block.of(activity.REMOVAL) == activity.KEPT)
+    return told
+
+
 # Columns that are written as numbers; the others are pieces, or conditions.
 BASE36 = frozenset({"id", "parent", "link", "author_id", "subreddit_id"})
 DECIMAL = frozenset(
@@ -297,4 +313,11 @@ COLUMNS: dict[str, Callable[[Block], Ints | Bools]] = {
     "gilded": lambda block: block.draw("gilded", 2000) == 0,
     "collapsed": _choice(_collapsed, "true", "false"),
     "collapsed_reason": _choice(_collapsed, "low_score", "null"),
+    "self_post": _self_post,
+    "link_post": lambda block: ~_self_post(block),
+    "is_self": _choice(_self_post, "true", "false"),
+    "has_title": _has_title,
+    "title_tombstone": _choice(_has_title, "nothing", "deleted_by_user"),
+    "has_self_text": _has_self_text,
+    "has_long_self_text": lambda block: _has_self_text(block) & block.permille("long self text", 500),
 }

@@ -128,6 +128,6 @@ FIELDS: tuple[Field, ...] = (
 )
 
 
-def fields_of(month: str) -> tuple[Field, ...]:
-    """The fields of a month's dump (YYYY-MM)."""
-    return tuple(field for field in FIELDS if field.exists(month))
+def fields_of(month: str, fields: tuple[Field, ...] = FIELDS) -> tuple[Field, ...]:
+    """The fields of a month's dump (YYYY-MM), of comments by default."""
+    return tuple(field for field in fields if field.exists(month))

@@ -90,6 +90,7 @@ class Language:
         bots: account names of bots.
         names: parts of account names.
         things: text of each piece of the class "thing".
+        sections: the number of each section of templates by its name.
     """
 
     grammar: Grammar
@@ -100,6 +101,7 @@ class Language:
     bots: tuple[str, ...]
     names: Mapping[str, tuple[str, ...]]
     things: Mapping[int, str]
+    sections: Mapping[str, int]
 
 
 def load_language(table: PieceTable) -> Language:
@@ -130,6 +132,7 @@ def load_language(table: PieceTable) -> Language:
         bots=acts.bots,
         names={part: tuple(_items(names)) for part, names in lexicon["names"].items()},
         things=words.things,
+        sections=templates.sections,
     )
 
 

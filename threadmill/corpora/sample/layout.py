@@ -1,19 +1,30 @@
 """Lines as operations: a month's fields in their order, with what never changes joined into long pieces."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from threadmill.corpora.sample.columns import BASE36, DECIMAL
-from threadmill.corpora.sample.fields import SORTED_SINCE, Field, fields_of
+from threadmill.corpora.sample.fields import FIELDS, SORTED_SINCE, Field, fields_of
 from threadmill.corpora.sample.pieces import PieceTable
-from threadmill.corpora.sample.rendering import L_BASE36, L_BODY, L_COLUMN_PIECE, L_DECIMAL, L_END, L_PIECE, L_UNLESS
+from threadmill.corpora.sample.rendering import (
+    L_BASE36,
+    L_BODY,
+    L_COLUMN_PIECE,
+    L_DECIMAL,
+    L_END,
+    L_PIECE,
+    L_SECTION,
+    L_UNLESS,
+)
 from threadmill.randomness import stream_key
 
 _ORDERS = 3  # orders of keys among the lines of a month whose keys are not sorted
+# Parts of values that are said: the column that is zero where they are not, "" for always.
+_SAID = {"body": "kept", "title": "has_title", "self_text": "has_self_text", "self_more": "has_long_self_text", "address": ""}
 _COLUMN = re.compile(r"\{([a-z_0-9]+)\}")
 
 
@@ -35,17 +46,23 @@ class Layout:
 
 
 class Layouts:
-    """The layouts of months; months with the same fields share one."""
+    """The layouts of months; months with the same fields share one.
 
-    def __init__(self, table: PieceTable) -> None:
-        self._table = table
+    Args:
+        table: takes what never changes.
+        sections: the numbers of the grammar's sections.
+        fields: of the lines, in all months.
+    """
+
+    def __init__(self, table: PieceTable, sections: Mapping[str, int], fields: tuple[Field, ...] = FIELDS) -> None:
+        self._table, self._sections, self._fields = table, sections, fields
         self._made: dict[tuple[object, ...], Layout] = {}
 
     def of(self, month: str) -> Layout:
         """The layout of the lines of ``month`` (YYYY-MM)."""
-        fields, sorted_keys = fields_of(month), month >= SORTED_SINCE
+        fields, sorted_keys = fields_of(month, self._fields), month >= SORTED_SINCE
         if (fields, sorted_keys) not in self._made:
-            self._made[fields, sorted_keys] = _Builder(self._table).layout(_orders(fields, sorted_keys))
+            self._made[fields, sorted_keys] = _Builder(self._table, self._sections).layout(_orders(fields, sorted_keys))
         return self._made[fields, sorted_keys]
 
 
@@ -58,8 +75,8 @@ def _orders(fields: Sequence[Field], sorted_keys: bool) -> Iterator[list[Field]]
 
 
 class _Builder:
-    def __init__(self, table: PieceTable) -> None:
-        self._table = table
+    def __init__(self, table: PieceTable, sections: Mapping[str, int]) -> None:
+        self._table, self._sections = table, sections
         self._columns: dict[str, int] = {}
         self._fixed_bytes = 0
 
@@ -94,9 +111,10 @@ class _Builder:
                 if part:
                     self._fixed_bytes += len(part)
                     yield L_PIECE, self._table.add_json(part), 0
-            elif part == "body":
-                yield L_UNLESS, 1, self._column("kept")
-                yield L_BODY, 0, 0
+            elif part in _SAID:
+                if _SAID[part]:
+                    yield L_UNLESS, 1, self._column(_SAID[part])
+                yield (L_BODY, 0, 0) if part == "body" else (L_SECTION, self._sections[part], 0)
             else:
                 kind = L_BASE36 if part in BASE36 else L_DECIMAL if part in DECIMAL else L_COLUMN_PIECE
                 yield kind, self._column(part), 0

@@ -66,9 +66,13 @@ class Month:
         day, rest = np.divmod(((places + jitter) / comments * (days * _DAY)).astype(np.int64), _DAY)
         hour = np.searchsorted(_HOUR_STARTS, rest, side="right") - 1
         second = (rest - _HOUR_STARTS[hour]) // _HOURS[hour]
-        first = int(datetime(self._year, self._month, 1, tzinfo=UTC).timestamp())
-        seconds: Ints = first + np.minimum(day * 86400 + hour * 3600 + second, days * 86400 - 1)
+        seconds: Ints = self.first_second + np.minimum(day * 86400 + hour * 3600 + second, days * 86400 - 1)
         return seconds
+
+    @property
+    def first_second(self) -> int:
+        """When the month begins, in seconds since 1970."""
+        return int(datetime(self._year, self._month, 1, tzinfo=UTC).timestamp())
 
     @property
     def _year(self) -> int:

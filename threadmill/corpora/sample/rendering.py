@@ -27,8 +27,8 @@ from threadmill.corpora.sample.language import (
 from threadmill.randomness import below, combine
 
 # Operations of a line's layout: (kind, argument). The argument is a piece, the row of a column, or how many operations
-# to leave out where the column is zero (its row in the third place).
-L_PIECE, L_COLUMN_PIECE, L_DECIMAL, L_BASE36, L_BODY, L_UNLESS, L_END = range(7)
+# to leave out where the column is zero (its row in the third place), or a section of the grammar, one of whose templates is said.
+L_PIECE, L_COLUMN_PIECE, L_DECIMAL, L_BASE36, L_BODY, L_SECTION, L_UNLESS, L_END = range(8)
 
 # Values of a decimal column that stand for something else.
 NULL = -(1 << 62)
@@ -76,13 +76,15 @@ def render(layout, layout_start, order, values, references, comments, pieces, gr
         if at + ROW_LIMIT > len(out):
             return -1
         op = layout_start[order[row]]
+        stream[0] = combine(key, comments[ID, row])
         while layout[op, 0] != L_END:
             kind, argument = layout[op, 0], layout[op, 1]
             if kind == L_UNLESS:
                 op += argument if values[layout[op, 2], row] == 0 else 0
             elif kind == L_BODY:
-                stream[0] = combine(key, comments[ID, row])
                 at = _body(out, at, references, comments, row, pieces, grammar, accounts, stream)
+            elif kind == L_SECTION:
+                at = _say(out, at, argument, comments[TOPIC, row], references, row, pieces, grammar, accounts, stream)
             else:
                 at = _value(out, at, kind, argument, values, row, pieces)
             op += 1

@@ -11,13 +11,16 @@ from threadmill.corpora.sample.activity import Activity
 from threadmill.corpora.sample.activity_kernels import Society
 from threadmill.corpora.sample.columns import Block, Population
 from threadmill.corpora.sample.distributions import ENTRIES, exponential, log_normal, weighted
-from threadmill.corpora.sample.fields import SORTED_SINCE
+from threadmill.corpora.sample.fields import FIELDS, SORTED_SINCE
 from threadmill.corpora.sample.language import Language, load_language
 from threadmill.corpora.sample.layout import Layout, Layouts
 from threadmill.corpora.sample.months import Month
 from threadmill.corpora.sample.pieces import Pieces, PieceTable
 from threadmill.corpora.sample.rendering import ROW_LIMIT, render
+from threadmill.corpora.sample.submissions import SUBMISSION_FIELDS, submissions_of
 from threadmill.randomness import stream_key
+
+Lines = npt.NDArray[np.uint8]
 
 _ACCOUNTS = 60_000
 _VARIES = 500  # bytes that a line has beside the fixed ones, or a little more: the first guess for a block's buffer
@@ -37,14 +40,16 @@ class World:
         months: the months that will be written, in order.
         comments: how many comments a month has at most.
         seed: the seed of all that is random.
+        submissions: whether the submissions of the threads are told too.
     """
 
-    def __init__(self, months: list[Month], comments: int, seed: int) -> None:
+    def __init__(self, months: list[Month], comments: int, seed: int, *, submissions: bool = False) -> None:
         table = PieceTable()
         self._language = load_language(table)
         self._population = Population(self._language, table, _ACCOUNTS)
-        layouts = Layouts(table)
-        self._layouts: dict[Month, Layout] = {month: layouts.of(month.name) for month in months}
+        kinds = (FIELDS, SUBMISSION_FIELDS) if submissions else (FIELDS,)
+        layouts = [Layouts(table, self._language.sections, fields) for fields in kinds]
+        self._layouts = {month: [layout.of(month.name) for layout in layouts] for month in months}
         self._pieces: dict[bool, Pieces] = {
             ascii_only: table.pieces(ascii_only=ascii_only) for ascii_only in {_ascii_only(month) for month in months}
         }
@@ -55,13 +60,23 @@ class World:
         """Lets the world run, so that ``month`` begins with threads under way; ``comments`` is how many the month has."""
         self._activity.warm_up(month.later(-1), comments, block)
 
-    def blocks(self, month: Month, comments: int, block: int) -> Iterator[Callable[[], npt.NDArray[np.uint8]]]:
-        """For each block of a month's comments what writes its lines: a function without arguments, for any thread."""
-        for rows in self._activity.month(month, comments, block):
-            yield partial(self._lines, month, rows)
+    def blocks(self, month: Month, comments: int, block: int) -> Iterator[Callable[[], list[Lines]]]:
+        """For each block of a month's comments what writes its lines: a function without arguments, for any thread.
 
-    def _lines(self, month: Month, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        layout = self._layouts[month]
+        It gives the comments' lines and then, where submissions are told, theirs.
+        """
+        for rows in self._activity.month(month, comments, block):
+            yield partial(self._all_lines, month, rows)
+
+    def _all_lines(self, month: Month, comments: npt.NDArray[np.int64]) -> list[Lines]:
+        of_comments, *of_submissions = self._layouts[month]
+        lines = [self._lines(month, of_comments, comments)]
+        for layout in of_submissions:
+            submissions = submissions_of(comments, month, self._language.grammar.classes, self._seed)
+            lines.append(self._lines(month, layout, submissions))
+        return lines
+
+    def _lines(self, month: Month, layout: Layout, rows: npt.NDArray[np.int64]) -> Lines:
         block = Block(rows, self._population, month.name, self._seed)
         arguments = (
             layout.ops,

@@ -1,16 +1,16 @@
-"""Months of the sample world as dump files: RC_YYYY-MM.zst, NDJSON in zstandard frames."""
+"""Months of the sample world as dump files: RC_YYYY-MM.zst and RS_YYYY-MM.zst, NDJSON in zstandard frames."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import zstandard
 
 from threadmill.corpora.sample.months import LAST, MONTH_IDS, Month
-from threadmill.corpora.sample.world import World
+from threadmill.corpora.sample.world import Lines, World
 from threadmill.datasets import storage
 from threadmill.engine.local import available_workers
 from threadmill.errors import ConfigError
@@ -21,7 +21,9 @@ _MOST_MONTHS = 1200
 _MOST_WORKERS = 4  # the one thread that plans the comments keeps no more busy
 
 
-def write_sample(output: str, *, comments: int, months: int = 1, start: str = "2006-01", seed: int = 7) -> list[Path]:
+def write_sample(
+    output: str, *, comments: int, months: int = 1, start: str = "2006-01", seed: int = 7, submissions: bool = False
+) -> list[Path]:
     """Writes months of made-up Reddit comments as RC_YYYY-MM.zst, in the form that the real dumps of these months have.
 
     The same arguments give the same bytes, on any machine. Memory does not grow with the number of comments.
@@ -32,9 +34,11 @@ def write_sample(output: str, *, comments: int, months: int = 1, start: str = "2
         months: how many consecutive months.
         start: the first month, as YYYY-MM.
         seed: the seed of all that is random.
+        submissions: write RS_YYYY-MM.zst beside: the submissions of the threads that open in the month. The comments are
+            the same with them and without.
 
     Returns:
-        The files, one a month, in order. A month without comments has a file without lines.
+        The files, one a month, in order, or two with submissions. A month without comments has a file without lines.
 
     Raises:
         ConfigError: an argument is out of range, or the folder cannot be made.
@@ -46,10 +50,14 @@ def write_sample(output: str, *, comments: int, months: int = 1, start: str = "2
         raise ConfigError(f"{months} months from {start} end after {LAST}; start earlier, or ask for fewer")
     counts = [(number + 1) * comments // months - number * comments // months for number in range(months)]
     _make_folder(output)
-    world = World(spans, max(counts), seed)
+    world = World(spans, max(counts), seed, submissions=submissions)
+    prefixes = ("RC", "RS") if submissions else ("RC",)
     world.begin(first, max(counts), _BLOCK)
     with ThreadPoolExecutor(_workers(), thread_name_prefix="sample") as pool:
-        return [_write_month(world, month, count, output, pool) for month, count in zip(spans, counts, strict=True)]
+        paths: list[Path] = []
+        for month, count in zip(spans, counts, strict=True):
+            paths += _write_month(world, month, count, output, prefixes, pool)
+    return paths
 
 
 def _check(comments: int, months: int, seed: int) -> None:
@@ -72,27 +80,28 @@ def _make_folder(output: str) -> None:
         raise ConfigError(f"cannot write into {output}: {error.strerror}; give a folder that can be made") from error
 
 
-def _write_month(world: World, month: Month, comments: int, output: str, pool: ThreadPoolExecutor) -> Path:
-    path = storage.join(storage.local_path(output), f"RC_{month.name}.zst")
-    with storage.atomic_writer(path) as stream:
-        blocks = world.blocks(month, comments, _BLOCK) if comments else iter([_no_lines])
-        for frame in _in_order(pool, (_frame(lines) for lines in blocks)):
-            stream.write(frame)
-    return Path(path)
+def _write_month(
+    world: World, month: Month, comments: int, output: str, prefixes: Sequence[str], pool: ThreadPoolExecutor
+) -> list[Path]:
+    """The month's files, one a prefix, from one pass over its comments."""
+    paths = [storage.join(storage.local_path(output), f"{prefix}_{month.name}.zst") for prefix in prefixes]
+    with ExitStack() as files:
+        streams = [files.enter_context(storage.atomic_writer(path)) for path in paths]
+        blocks = world.blocks(month, comments, _BLOCK) if comments else iter([lambda: [np.empty(0, np.uint8)] * len(paths)])
+        for frames in _in_order(pool, (_frames(lines) for lines in blocks)):
+            for stream, frame in zip(streams, frames, strict=True):
+                stream.write(frame)
+    return [Path(path) for path in paths]
 
 
-def _no_lines() -> npt.NDArray[np.uint8]:
-    return np.empty(0, np.uint8)
+def _frames(block: Callable[[], list[Lines]]) -> Callable[[], list[bytes]]:
+    """Writes a block's lines, those of each file as one zstandard frame."""
+    return lambda: [zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(lines.data) for lines in block()]
 
 
-def _frame(lines: Callable[[], npt.NDArray[np.uint8]]) -> Callable[[], bytes]:
-    """Writes a block of lines as one zstandard frame."""
-    return lambda: zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(lines().data)
-
-
-def _in_order(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], bytes]]) -> Iterator[bytes]:
+def _in_order(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], list[bytes]]]) -> Iterator[list[bytes]]:
     """The results of the tasks, in their order, with a few of them under way at a time."""
-    under_way: deque[Future[bytes]] = deque()
+    under_way: deque[Future[list[bytes]]] = deque()
     for task in tasks:
         under_way.append(pool.submit(task))
         if len(under_way) > _workers() + 1:
