@@ -365,3 +365,22 @@ class TestSources:
         manifest = find_manifest(str(tmp_path / "out1" / "comments"))
         assert manifest is not None
         assert manifest.counters.dropped == {"taken_down": 1}
+
+
+@pytest.mark.parametrize("flags", [[], ["--keep-stages"]])
+def test_titles_without_submissions_are_told_of(
+    tmp_path: Path, source: str, caplog: pytest.LogCaptureFixture, flags: list[str]
+) -> None:
+    told = "no submission is there, so no example has a title; add the month's RS_ dump to the sources"
+    common = ["--preset", "title", *ALL_TRAIN, *flags]
+    with caplog.at_level("WARNING"):
+        assert main(["reddit", source, *common, "--output", str(tmp_path / "without")]) == 0
+        assert told in caplog.text
+        caplog.clear()
+        submission = {"id": "boats", "title": "Sailing books", "selftext": "", "created_utc": 1136073600, "author": "ann"}
+        titles = tmp_path / "RS_2006-01.ndjson"
+        titles.write_text(json.dumps({**submission, "subreddit": "talk", "score": 1}) + "\n")
+        assert main(["reddit", source, str(titles), *common, "--output", str(tmp_path / "with")]) == 0
+    assert told not in caplog.text
+    shard = tmp_path / "with" / "conversations" / "train-00000-of-00001.tfrecord"
+    assert [example["response"] for example in read(shard) if example["root_kind"] == "submission"]

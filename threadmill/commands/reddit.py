@@ -1,7 +1,9 @@
 """threadmill reddit, ingest, threads, conversations and sample: from dumps to conversations."""
 
 import argparse
+import logging
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from threadmill.commands.options import (
     Parsers,
@@ -17,6 +19,11 @@ from threadmill.conversations.config import PRESETS, ConversationsConfig, Thread
 from threadmill.corpora.reddit.config import IngestConfig, SourceConfig
 from threadmill.datasets.storage import join
 from threadmill.errors import ConfigError
+
+if TYPE_CHECKING:
+    from threadmill.datasets.manifest import Manifest
+
+log = logging.getLogger(__name__)
 
 
 def add_parsers(parsers: Parsers) -> None:
@@ -88,16 +95,23 @@ def _run_reddit(arguments: argparse.Namespace) -> int:
     if arguments.memory_limit and not arguments.keep_stages:
         raise ConfigError("--memory-limit is the warehouse's, which only --keep-stages uses; leave it out, or give both")
     if arguments.keep_stages:
-        _run_stages(arguments, source_config, threads_config, conversations_config, output)
+        made = _run_stages(arguments, source_config, threads_config, conversations_config, output)
     else:
         from threadmill.engine.run import run_stage
         from threadmill.fusion.reddit import RedditConfig, RedditStage
 
         config = RedditConfig(**asdict(source_config), **asdict(threads_config), **asdict(conversations_config))
         stage = RedditStage(tuple(arguments.sources), config, arguments.workers, ledger=arguments.ledger)
-        run_stage(stage, output)
+        made = run_stage(stage, output)
+    _tell_missing_titles(made, conversations_config)
     print(output)
     return 0
+
+
+def _tell_missing_titles(made: "Manifest", config: ConversationsConfig) -> None:
+    """Where titles are asked for and no submission is there, the examples are those without titles, silently."""
+    if config.titles and not made.counters.dropped.get("submission"):
+        log.warning("no submission is there, so no example has a title; add the month's RS_ dump to the sources")
 
 
 def _run_stages(
@@ -106,7 +120,7 @@ def _run_stages(
     threads_config: ThreadsConfig,
     conversations_config: ConversationsConfig,
     output: str,
-) -> None:
+) -> "Manifest":
     from threadmill.conversations.stage import ConversationsStage
     from threadmill.conversations.threads import ThreadsStage
     from threadmill.corpora.reddit.ingest import IngestStage
@@ -119,7 +133,8 @@ def _run_stages(
         (ThreadsStage((comments,), threads_config, memory_limit(arguments)), threads),
         (ConversationsStage(threads, conversations_config), output),
     ):
-        run_stage(stage, uri, workers=arguments.workers, allow_partial=source_config.keep_partial)
+        made = run_stage(stage, uri, workers=arguments.workers, allow_partial=source_config.keep_partial)
+    return made
 
 
 def _add_ingest(parsers: Parsers) -> None:
@@ -192,12 +207,13 @@ def _run_conversations(arguments: argparse.Namespace) -> int:
     from threadmill.conversations.stage import ConversationsStage
     from threadmill.engine.run import run_stage
 
-    run_stage(
+    made = run_stage(
         ConversationsStage(arguments.threads, config),
         arguments.output,
         workers=arguments.workers,
         allow_partial=arguments.allow_partial,
     )
+    _tell_missing_titles(made, config)
     return 0
 
 
