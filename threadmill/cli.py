@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import NoReturn
 
 from threadmill import __version__
-from threadmill.commands import datasets, deduplication, pretraining, reddit, reports, tables, takedown, training, views
+from threadmill.commands import datasets, deduplication, inspect, pretraining, reddit, reports, tables, takedown, training, views
 from threadmill.errors import ConfigError, ThreadmillError
 
-_AREAS = (reddit, tables, takedown, deduplication, pretraining, training, reports, views, datasets)
+_AREAS = (reddit, tables, takedown, deduplication, pretraining, inspect, training, reports, views, datasets)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,4 +1,4 @@
-"""threadmill vocab, records and inspect: from conversations to pretraining records."""
+"""threadmill vocab and records: from conversations to pretraining records."""
 
 import argparse
 
@@ -11,7 +11,6 @@ def add_parsers(parsers: Parsers) -> None:
     """Adds the area's subcommands."""
     _add_vocab(parsers)
     _add_records(parsers)
-    _add_inspect(parsers)
 
 
 def _add_vocab(parsers: Parsers) -> None:
@@ -71,27 +70,4 @@ def _run_records(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         allow_partial=arguments.allow_partial,
     )
-    return 0
-
-
-def _add_inspect(parsers: Parsers) -> None:
-    parser = add_command(
-        parsers,
-        "inspect",
-        "print pretraining records as text, with masks, segments and labels",
-        "threadmill inspect /data/reddit/2006-01/records --records 3",
-        _run_inspect,
-    )
-    parser.add_argument("dataset", metavar="RECORDS", help="records dataset")
-    parser.add_argument("--vocab", metavar="DIR", help="the vocabulary (default: where the manifest says it lies)")
-    parser.add_argument("--records", type=int, default=5, metavar="N", help="records to print (default: 5)")
-
-
-def _run_inspect(arguments: argparse.Namespace) -> int:
-    from threadmill.pretraining.inspect import inspect_records
-    from threadmill.vocab.vocabulary import Vocabulary
-
-    vocabulary = Vocabulary.load(arguments.vocab) if arguments.vocab else None
-    for text in inspect_records(arguments.dataset, vocabulary, arguments.records):
-        print(text)
     return 0
