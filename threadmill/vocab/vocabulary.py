@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from itertools import chain
 
@@ -14,13 +14,17 @@ from tokenizers import Tokenizer
 from threadmill.datasets import storage
 from threadmill.datasets.arrow_text import large_strings, text_buffers
 from threadmill.datasets.dataset import Dataset
-from threadmill.errors import IntegrityError
+from threadmill.datasets.manifest import InputEntry
+from threadmill.errors import InputError, IntegrityError
 from threadmill.vocab.chunks import count_chunks, gather_tokens, number_chunks
-from threadmill.vocab.config import SPECIAL_TOKENS
 from threadmill.vocab.wordpiece import CONTINUATION, MAX_CHARACTERS_PER_WORD, bert_tokenizer
 
 STAGE = "vocabulary"
 VOCAB_NAME, TOKENIZER_NAME = "vocab.txt", "tokenizer.json"
+
+BYTE_LEVEL = "bytelevel-bpe"
+BERT_NAMES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+OTHER_NAMES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 _BATCH = 20_000
 
@@ -47,18 +51,36 @@ class TokenLines:
 
 
 @dataclass(frozen=True)
+class Specials:
+    """The ids of the tokens that mean something to a model and never come out of text, but for ``unk``."""
+
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+
+
+@dataclass(frozen=True)
 class Vocabulary:
     """The tokens in the order of their ids, and the text rules that go with them.
 
     Attributes:
-        tokens: the special tokens of `SPECIAL_TOKENS` first, as ids 0 to 4.
+        tokens: with the special ones, [PAD] [UNK] [CLS] [SEP] [MASK], or <pad> <unk> <s> </s> <mask> in the kinds that mark
+            the beginning of a word; a token's place is its id.
         lowercase: text is lower-cased and stripped of accents first.
         digest: of the vocabulary's manifest: equal digests give equal ids. "" where it is no dataset's.
+        kind: wordpiece, sentencepiece-unigram, sentencepiece-bpe or bytelevel-bpe.
+        form: of a sentencepiece kind: "bert" where it was converted to a BERT vocabulary, or "sentencepiece".
+        uri: where it lies.
     """
 
     tokens: tuple[str, ...]
     lowercase: bool = True
     digest: str = field(default="", compare=False)
+    kind: str = "wordpiece"
+    form: str = ""
+    uri: str = field(default="", compare=False)
 
     @classmethod
     def load(cls, uri: str) -> "Vocabulary":
@@ -75,7 +97,13 @@ class Vocabulary:
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise IntegrityError(f"{path} was changed after it was written; delete its folder and make the vocabulary again")
         tokens = tuple(content.decode().split("\n")[:-1])
-        return cls(tokens, bool(dataset.manifest.config["lowercase"]), dataset.manifest.digest)
+        config = dataset.manifest.config
+        kind, form = str(config["kind"]), str(config.get("form", ""))
+        return cls(tokens, bool(config["lowercase"]), dataset.manifest.digest, kind, form, uri)
+
+    def as_input(self) -> InputEntry:
+        """How a dataset made with this vocabulary refers to it."""
+        return InputEntry(storage.name_of(self.uri), self.digest, self.uri)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -86,14 +114,56 @@ class Vocabulary:
         return {token: number for number, token in enumerate(self.tokens)}
 
     @cached_property
+    def specials(self) -> Specials:
+        """The special tokens' ids; <s> and </s> are ``cls`` and ``sep``."""
+        names = BERT_NAMES if self._is_bert else OTHER_NAMES
+        missing = [name for name in names if name not in self.ids]
+        if missing:
+            raise InputError(
+                f"{self.uri or 'the vocabulary'} has no {', '.join(missing)}; use a vocabulary with {' '.join(names)}, "
+                f"such as `threadmill vocab train` makes"
+            )
+        return Specials(*(self.ids[name] for name in names))
+
+    @cached_property
+    def special_ids(self) -> Ids:
+        """int32[5]: all of `specials`, ascending."""
+        return np.array(sorted(astuple(self.specials)), np.int32)
+
+    @cached_property
     def ordinary_ids(self) -> Ids:
         """int32: the ids of all tokens but the special ones, ascending."""
-        return np.array([number for number, token in enumerate(self.tokens) if token not in SPECIAL_TOKENS], np.int32)
+        return np.setdiff1d(np.arange(len(self), dtype=np.int32), self.special_ids)
 
     @cached_property
     def continuations(self) -> npt.NDArray[np.bool_]:
-        """bool[len(self)]: True where a token goes on inside a word."""
-        return np.array([token.startswith(CONTINUATION) and len(token) > len(CONTINUATION) for token in self.tokens])
+        """bool[len(self)]: True where a token goes on inside a word; False for the special ones."""
+        if self._is_bert:
+            inside = [token.startswith(CONTINUATION) and len(token) > len(CONTINUATION) for token in self.tokens]
+        else:
+            inside = [not token.startswith(self._word_start) for token in self.tokens]
+        continuations = np.array(inside, np.bool_)
+        continuations[self.special_ids] = False
+        return continuations
+
+    @property
+    def _is_bert(self) -> bool:
+        return self.kind != BYTE_LEVEL and self.form != "sentencepiece"
+
+    @property
+    def _word_start(self) -> str:
+        return "Ġ" if self.kind == BYTE_LEVEL else "▁"
+
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        """Readable text of token ids: words apart, the pieces of a word together; special tokens stand as words."""
+        words: list[str] = []
+        for number in np.asarray(ids).tolist():
+            piece = self.tokens[number]
+            if self.continuations[number] and words:
+                words[-1] += piece.removeprefix(CONTINUATION)
+            else:
+                words.append(piece)
+        return " ".join(words)
 
     def encode(self, lines: Sequence[str] | pa.Array) -> TokenLines:
         """The ids of each line, with no special token added; a special token's name in the text is text.
