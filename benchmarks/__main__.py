@@ -3,6 +3,6 @@
 import subprocess
 import sys
 
-for name in ("benchmarks.reddit", "benchmarks.deduplication", "benchmarks.parse_dags"):
+for name in ("benchmarks.reddit", "benchmarks.deduplication", "benchmarks.pretraining", "benchmarks.parse_dags"):
     print(f"\n== {name}", flush=True)
     subprocess.run([sys.executable, "-m", name], check=True)

@@ -1,0 +1,134 @@
+"""English prose to pretraining records, beside the classic script; and a vocabulary, beside its trainer alone.
+
+`python -m benchmarks.pretraining [--megabytes N] [--runs N] [--text FILE] [--peer-megabytes N]`: process start included, medians
+of the runs. The classic script's stand-in (`benchmarks.classic_records`) runs in two processes over a smaller text of the same
+kind, without its imports being counted: what it would take for the larger one is to its disadvantage only in memory.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.measure import Cost, median_of, run
+from benchmarks.prose import write_prose
+from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.manifest import Manifest
+
+_LENGTH, _PREDICTIONS, _DUPES = 128, 20, 5
+_OBJECTIVES = {
+    "bert": ["--max-predictions", str(_PREDICTIONS), "--dupe-factor", str(_DUPES)],
+    "roberta": [],
+    "seq2seq": [],
+    "causal": [],
+}
+_TRAINER = """
+import sys
+from tokenizers import BertWordPieceTokenizer
+tokenizer = BertWordPieceTokenizer()
+lines = open(sys.argv[1]).read().split("\\n")
+tokenizer.train_from_iterator(
+    (lines[start : start + 10_000] for start in range(0, len(lines), 10_000)), vocab_size=int(sys.argv[2]), show_progress=False
+)
+tokenizer.save_model(sys.argv[3])
+"""
+
+
+def main() -> None:
+    """Prints the vocabulary's table, then the records'."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=50)
+    parser.add_argument("--peer-megabytes", type=int, default=6, help="text for the classic script; 0: leave it out")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--size", type=int, default=30_000, help="entries of the vocabulary")
+    parser.add_argument("--lines", type=int, default=1_000_000, help="lines that the vocabulary is trained on")
+    parser.add_argument("--text", type=Path, help="a text to use instead of the generated prose: one sentence a line")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        text = arguments.text or _prose(folder / "prose.txt", arguments.megabytes)
+        _vocabulary(folder, arguments.size, arguments.lines, arguments.runs)
+        run(_threadmill("vocab", "train", str(text), "--size", str(arguments.size), "--output", str(folder / "vocabulary")))
+        rate = _records(folder, text, arguments.runs)
+        if arguments.peer_megabytes:
+            _peer(folder, arguments.peer_megabytes, rate)
+
+
+def _prose(path: Path, megabytes: int) -> Path:
+    write_prose(path, megabytes * 1_000_000)
+    return path
+
+
+def _threadmill(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "threadmill.cli", *arguments]
+
+
+def _vocabulary(folder: Path, size: int, lines: int, runs: int) -> None:
+    text, made = folder / "lines.txt", folder / "trained"
+    write_prose(text, lines * 95, seed=2)
+    ours = _threadmill("vocab", "train", str(text), "--size", str(size), "--output", str(made))
+    trainer = [sys.executable, "-c", _TRAINER, str(text), str(size), str(folder)]
+    costs = {"threadmill vocab train": _timed(ours, made, runs), "the trainer alone": _timed(trainer, made, runs)}
+    print(f"\nWordPiece, {size:,} entries from {lines:,} lines\n{'':<34}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}")
+    for name, cost in costs.items():
+        print(f"{name:<34}{cost.wall:>8.2f}{cost.cpu:>8.2f}{cost.peak_mb:>9.0f}")
+    mine, bare = costs.values()
+    print(f"ratio: {mine.wall / bare.wall:.2f} wall, {mine.cpu / bare.cpu:.2f} CPU", flush=True)
+
+
+def _records(folder: Path, text: Path, runs: int) -> float:
+    """Prints a line an objective; returns the instances a second of BERT's."""
+    rate, size = 0.0, text.stat().st_size / 1e6
+    print(f"\n{size:.0f} MB of prose to records of {_LENGTH} tokens, dupe factor {_DUPES} for bert")
+    print(f"{'objective':<12}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{'records':>11}{'records/s':>11}{'M tokens/s':>12}")
+    for objective, settings in _OBJECTIVES.items():
+        output = folder / objective
+        command = _threadmill("records", str(text), "--vocab", str(folder / "vocabulary"), "--objective", objective)
+        cost = _timed([*command, "--max-seq-length", str(_LENGTH), *settings, "--output", str(output)], output, runs)
+        manifest = Dataset.open(str(output)).manifest
+        tokens = _tokens(manifest)
+        print(
+            f"{objective:<12}{cost.wall:>8.2f}{cost.cpu:>8.2f}{cost.peak_mb:>9.0f}{manifest.records:>11,}"
+            f"{manifest.records / cost.wall:>11,.0f}{tokens / cost.wall / 1e6:>12.2f}",
+            flush=True,
+        )
+        rate = rate or manifest.records / cost.wall
+        shutil.rmtree(output)
+    return rate
+
+
+def _tokens(manifest: Manifest) -> int:
+    return sum(split["tokens"] for split in manifest.statistics["splits"].values())
+
+
+def _peer(folder: Path, megabytes: int, rate: float) -> None:
+    vocabulary = folder / "vocabulary" / "vocab.txt"
+    processes = []
+    for seed in range(2):
+        text = _prose(folder / f"half-{seed}.txt", megabytes // 2)
+        numbers = map(str, (_LENGTH, _PREDICTIONS, _DUPES, seed))
+        command = [sys.executable, "-m", "benchmarks.classic_records", str(text), str(vocabulary), os.devnull, *numbers]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
+    results = [process.communicate()[0].split() for process in processes]
+    instances = sum(int(count) for _, count in results)
+    seconds = max(float(taken) for taken, _ in results)
+    classic = instances / seconds
+    print(f"the classic script, 2 processes, {megabytes} MB: {instances:,} records in {seconds:.1f} s = {classic:,.0f}/s")
+    print(f"threadmill records, bert: {rate / classic:.1f} times its rate", flush=True)
+
+
+def _timed(command: list[str], output: Path, runs: int) -> Cost:
+    costs = []
+    for _ in range(runs):
+        shutil.rmtree(output, ignore_errors=True)
+        time.sleep(0.5)
+        costs.append(run(command))
+    return median_of(costs)
+
+
+if __name__ == "__main__":
+    main()
