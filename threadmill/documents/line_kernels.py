@@ -5,8 +5,6 @@ import numpy as np
 
 from threadmill.kernels import kernel
 
-NEWLINE = 10
-
 
 @kernel
 def _space_length(data, position, end):
@@ -36,13 +34,14 @@ def _skip_space(data, start, end):
 
 
 @kernel
-def cut_lines(data, output, offsets, ends):
+def cut_lines(data, stops, output, offsets, ends):
     """Takes the lines of ``data`` that are not blank, without the white space before them and the ASCII one behind.
 
     Args:
         data: uint8, whole lines; the last may lack its newline.
+        stops: int64, the places of the newlines, and the end of ``data``.
         output: uint8, as long as ``data``: filled with the lines, end to end.
-        offsets: int64, one longer than there are newlines + 1: filled with the lines' bounds in ``output``.
+        offsets: int64, one longer than ``stops``: filled with the lines' bounds in ``output``.
         ends: int64, as long as ``offsets``: filled with the number of the line that follows each document: blank lines end one.
 
     Returns:
@@ -53,10 +52,9 @@ def cut_lines(data, output, offsets, ends):
     longest, place = 0, 0
     first_blank, is_open = False, False
     offsets[0] = 0
-    while position < len(data):
-        stop = position
-        while stop < len(data) and data[stop] != NEWLINE:
-            stop += 1
+    for stop in stops:
+        if position == len(data):
+            break
         start, end = _skip_space(data, position, stop), stop
         while end > start and (data[end - 1] == 32 or 9 <= data[end - 1] <= 13):
             end -= 1
@@ -67,9 +65,8 @@ def cut_lines(data, output, offsets, ends):
                 documents += 1
             is_open = False
         else:
-            for index in range(start, end):
-                output[size] = data[index]
-                size += 1
+            output[size : size + end - start] = data[start:end]
+            size += end - start
             lines += 1
             offsets[lines] = size
             is_open = True

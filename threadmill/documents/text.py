@@ -10,12 +10,13 @@ from threadmill.corpora.reddit.compression import DamagedStreamError, decompress
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.documents.blocks import DocumentBlock
-from threadmill.documents.line_kernels import NEWLINE, cut_lines
+from threadmill.documents.line_kernels import cut_lines
 from threadmill.errors import InputError
 
 BLOCK_BYTES = 8 << 20
 MAX_LINE_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 20
+_NEWLINE = 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _REMEDY = "`threadmill corpus` makes sentences of any text"
 
@@ -34,9 +35,10 @@ def read_text(uri: str, start: int = 0, stop: int = -1, counters: Counters | Non
     for place, data in _whole_lines(uri, start, stop):
         text = np.frombuffer(data, np.uint8)
         output = np.empty(len(text), np.uint8)
-        offsets = np.empty(data.count(b"\n") + 2, np.int64)
+        stops = np.append(np.flatnonzero(text == _NEWLINE), len(text))
+        offsets = np.empty(len(stops) + 1, np.int64)
         ends = np.empty_like(offsets)
-        lines, documents, longest, where, first_blank, still_open = cut_lines(text, output, offsets, ends)
+        lines, documents, longest, where, first_blank, still_open = cut_lines(text, stops, output, offsets, ends)
         if longest > MAX_LINE_BYTES:
             raise _too_long(uri, place + where, longest)
         size = int(offsets[lines])
@@ -124,7 +126,7 @@ def _line_number(uri: str, place: int) -> int:
     count, left = 1, place
     with storage.open_read(uri) as stream:
         for piece in decompressed(stream):
-            count += piece[:left].count(NEWLINE.to_bytes())
+            count += piece[:left].count(b"\n")
             left -= len(piece)
             if left <= 0:
                 break
