@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, chain
 
 from operators import reddit
-from operators.params import reddit_params
 from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, VocabularyOperator
+from operators.reddit_params import reddit_params
 from operators.release import PublishOperator, ReportOperator
 from operators.templates import planned, planned_list, returned
 

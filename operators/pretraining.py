@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from operators.base import StageOperator, permanent_faults
-from operators.params import picked
+from operators.pretraining_params import pretraining_configs
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.storage import exists, join, list_names
 from threadmill.vocab.config import VocabularyConfig
@@ -44,7 +44,7 @@ class VocabularyOperator(StageOperator):
         if month == self.month:
             return super().execute(context)
         with permanent_faults():
-            self._tell_differences(picked(context["params"]).vocabulary)
+            self._tell_differences(pretraining_configs(context["params"]).vocabulary)
         return self.uri
 
     def _newest(self) -> str:
@@ -66,7 +66,7 @@ class VocabularyOperator(StageOperator):
         """The vocabulary stage over the train split."""
         from threadmill.vocab.stage import VocabularyStage
 
-        return VocabularyStage(self.conversations, picked(context["params"]).vocabulary)
+        return VocabularyStage(self.conversations, pretraining_configs(context["params"]).vocabulary)
 
 
 class RecordsOperator(StageOperator):
@@ -82,7 +82,7 @@ class RecordsOperator(StageOperator):
         """The records stage."""
         from threadmill.pretraining.stage import RecordsStage
 
-        return RecordsStage(self.conversations, self.vocabulary, picked(context["params"]).records)
+        return RecordsStage(self.conversations, self.vocabulary, pretraining_configs(context["params"]).records)
 
 
 class TrainOperator(StageOperator):
@@ -99,7 +99,7 @@ class TrainOperator(StageOperator):
         """The training stage."""
         from threadmill.training.stage import TrainingStage
 
-        configs = picked(context["params"])
+        configs = pretraining_configs(context["params"])
         return TrainingStage(self.records, self.vocabulary, configs.training, configs.checkpoints)
 
 
@@ -117,4 +117,4 @@ class EvaluateOperator(StageOperator):
         """The evaluation stage."""
         from threadmill.training.stage import EvaluationStage
 
-        return EvaluationStage(self.model, self.records, picked(context["params"]).evaluation)
+        return EvaluationStage(self.model, self.records, pretraining_configs(context["params"]).evaluation)

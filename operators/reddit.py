@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, BaseSensorOperator
 
 from operators.base import StageOperator, permanent_faults
-from operators.params import picked
+from operators.pretraining_params import pretraining_configs
+from operators.reddit_params import picked
 from operators.templates import listed, planned
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.storage import exists, join, list_names
@@ -58,6 +59,7 @@ class PlanRedditMonth(BaseOperator):
             settings = get_settings()
             month = check_month(params["month"] or _previous_month(context))
             configs = picked(params)  # a wrong setting is found here, not hours later
+            pretraining_configs(params)
             sources = _resolve_sources(params, month)
             root = join(settings.root, "reddit")
             before = [add_months(month, -back) for back in range(params["lookback_months"], 0, -1)]

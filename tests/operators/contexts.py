@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from airflow.sdk import Context
 
-from operators.params import reddit_params
+from operators.reddit_params import reddit_params
 
 
 def form(**values: Any) -> dict[str, Any]:

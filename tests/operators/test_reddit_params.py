@@ -1,11 +1,12 @@
-"""From the trigger form to the configs of the stages."""
+"""From the trigger form of reddit_refresh to the configs of its stages."""
 
 from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from operators.params import Configs, picked, reddit_params
+from operators.pretraining_params import PretrainingConfigs, pretraining_configs
+from operators.reddit_params import Configs, picked, reddit_params
 from tests.operators.contexts import form
 from threadmill.config import Setting, settings_of
 from threadmill.conversations.config import PRESETS
@@ -14,7 +15,7 @@ from threadmill.corpora.limits import CommentLimits
 from threadmill.corpora.reddit.config import IngestConfig, TablesConfig
 from threadmill.deduplication.config import DeduplicationConfig
 from threadmill.errors import ConfigError
-from threadmill.pretraining.config import BertConfig
+from threadmill.pretraining.config import CONFIGS, BertConfig
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
 from threadmill.vocab.config import VocabularyConfig
 
@@ -28,20 +29,31 @@ OF_THE_RUN = {
     "lookback_months",
     "preset",
     "rebuild_vocabulary",
+    "objective",
 }
 FORM_NAMES = {
     ("training", "seed"): "training_seed",
     ("tables", "dataset"): "table_dataset",
     ("tables", "pattern"): "table_pattern",
     ("tables", "month"): "",  # the run's
+    ("vocabulary", "kind"): "vocab_kind",
+    ("vocabulary", "form"): "vocab_form",
+    ("vocabulary", "seed"): "",  # not asked for
 }
 # Values that go together, or have a form of their own.
 GIVEN = {
     **{"train_split": 0.7, "validation_split": 0.2, "test_split": 0.1},
     **{"min_tombstone_rate": 0.1, "max_tombstone_rate": 0.6, "languages": "en", "max_words": 9, "min_words": 2},
     **{"blocklist": __file__, "rules": f"{__file__}:form"},
+    **{"kind": "sentencepiece-bpe", "form": "sentencepiece"},
 }
-PARTS = [entry.name for entry in fields(Configs)]
+PARTS = [entry.name for config in (Configs, PretrainingConfigs) for entry in fields(config)]
+
+
+def configs_of(params: dict[str, Any]) -> dict[str, Any]:
+    """All configs of a run, by name."""
+    both = (picked(params), pretraining_configs(params))
+    return {entry.name: getattr(configs, entry.name) for configs in both for entry in fields(configs)}
 
 
 def another(setting: Setting) -> Any:
@@ -59,7 +71,7 @@ def another(setting: Setting) -> Any:
 
 def other_values(part: str) -> dict[str, Any]:
     """Another value for each setting of a config that the form asks for, by its name in the config."""
-    config, asked = getattr(picked(form()), part), reddit_params()
+    config, asked = configs_of(form())[part], reddit_params()
     return {
         entry.name: another(entry) for entry in settings_of(config) if FORM_NAMES.get((part, entry.name), entry.name) in asked
     }
@@ -76,13 +88,11 @@ def test_the_form_as_it_opens_asks_for_the_defaults_of_every_stage() -> None:
         PRESETS["default"].threads,
         PRESETS["default"].conversations,
         DeduplicationConfig(deduplication="exact"),
-        VocabularyConfig(),
-        BertConfig(),
-        TrainingConfig(),
-        CheckpointConfig(),
-        EvaluationConfig(),
         CommentLimits(),
         ConversationLimits(),
+    )
+    assert pretraining_configs(form()) == PretrainingConfigs(
+        VocabularyConfig(), BertConfig(), TrainingConfig(), CheckpointConfig(), EvaluationConfig()
     )
 
 
@@ -101,11 +111,11 @@ def test_the_preset_governs_what_is_left_empty() -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_each_value_of_the_form_arrives_in_its_config_and_in_no_other(part: str) -> None:
     values = other_values(part)
-    before, after = picked(form()), picked(form(**by_form_name(part, values)))
+    before, after = configs_of(form()), configs_of(form(**by_form_name(part, values)))
     for name, value in values.items():
-        assert getattr(getattr(before, part), name) != value
-        assert getattr(getattr(after, part), name) == value
-    differing = {entry for entry in PARTS if getattr(before, entry) != getattr(after, entry)}
+        assert getattr(before[part], name) != value
+        assert getattr(after[part], name) == value
+    differing = {entry for entry in PARTS if before[entry] != after[entry]}
     assert differing - {"threads", "comment_limits"} - {"ingest", "tables"} <= {part}, (
         "the month, the bound of bad lines: of both"
     )
@@ -114,7 +124,13 @@ def test_each_value_of_the_form_arrives_in_its_config_and_in_no_other(part: str)
 
 def test_no_value_of_the_form_is_left_out_above() -> None:
     tried = {name for part in PARTS for name in by_form_name(part, other_values(part))}
-    assert tried == set(reddit_params()) - OF_THE_RUN
+    other_objectives = {setting.name for config in CONFIGS.values() for setting in settings_of(config)}
+    assert tried | other_objectives == set(reddit_params()) - OF_THE_RUN
+
+
+@pytest.mark.parametrize("objective", list(CONFIGS))
+def test_the_records_config_is_the_objectives_with_its_own_defaults(objective: str) -> None:
+    assert pretraining_configs(form(objective=objective)).records == CONFIGS[objective]()
 
 
 @pytest.mark.parametrize(
@@ -133,6 +149,6 @@ def test_no_value_of_the_form_is_left_out_above() -> None:
 )
 def test_values_that_do_not_go_together_are_told_with_the_remedy(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        picked(form(**values))
+        configs_of(form(**values))
     assert message in str(error.value)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""The trigger form of the Reddit DAGs: typed params with descriptions, limits and sections, made from the stages' settings."""
+"""The trigger form of the Reddit DAGs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,6 +6,8 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from operators.form import optional_params, setting_params, settings_named
+from operators.pretraining_params import pretraining_params
 from threadmill.config import Setting, pick_settings, settings_of
 from threadmill.conversations.config import PRESETS, ConversationsConfig, ThreadsConfig, TurnsConfig, find_preset
 from threadmill.conversations.limits import ConversationLimits
@@ -13,29 +15,17 @@ from threadmill.conversations.rules_config import RulesConfig
 from threadmill.corpora.limits import CommentLimits
 from threadmill.corpora.reddit.config import IngestConfig, SourceConfig, TablesConfig
 from threadmill.deduplication.config import DeduplicationConfig
-from threadmill.pretraining.config import BertConfig
-from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
-from threadmill.vocab.config import VocabularyConfig
-
-_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
-# In the form one name means one thing: these names occur in several configs.
-_TRAINING_NAMES = {"seed": "training_seed"}
 
 
 @dataclass(frozen=True)
 class Configs:
-    """The configs of all stages and checks of a run, checked themselves."""
+    """The configs of the stages and checks up to the conversations, checked themselves."""
 
     ingest: IngestConfig
     tables: TablesConfig
     threads: ThreadsConfig
     conversations: ConversationsConfig
     deduplication: DeduplicationConfig
-    vocabulary: VocabularyConfig
-    records: BertConfig
-    training: TrainingConfig
-    checkpoints: CheckpointConfig
-    evaluation: EvaluationConfig
     comment_limits: CommentLimits
     conversation_limits: ConversationLimits
 
@@ -47,18 +37,12 @@ def picked(params: Mapping[str, Any]) -> Configs:
         ConfigError: a value outside its limits.
     """
     preset = find_preset(params["preset"])
-    training = {name: params[form] for name, form in _training_names().items()}
     return Configs(
         ingest=IngestConfig(**pick_settings(SourceConfig, params)),
         tables=_tables(params),
         threads=replace(preset.threads, **pick_settings(ThreadsConfig, params)),
         conversations=replace(preset.conversations, **pick_settings(ConversationsConfig, params)),
         deduplication=DeduplicationConfig(**pick_settings(DeduplicationConfig, params)),
-        vocabulary=VocabularyConfig(**pick_settings(VocabularyConfig, params)),
-        records=BertConfig(**pick_settings(BertConfig, params)),
-        training=TrainingConfig(**training),
-        checkpoints=CheckpointConfig(**pick_settings(CheckpointConfig, params)),
-        evaluation=EvaluationConfig(),
         comment_limits=CommentLimits(**pick_settings(CommentLimits, params)),
         conversation_limits=ConversationLimits(**pick_settings(ConversationLimits, params)),
     )
@@ -73,21 +57,14 @@ def reddit_params() -> dict[str, Param]:
     """The form of reddit_refresh. Defaults are constant, so that parsing again makes no new version of the DAG."""
     return {
         **_source_params(),
-        **_params("Source", _of(SourceConfig, _READING)),
-        **_preset_params("Conversations", (*_of(ThreadsConfig, _SPLITS), *settings_of(TurnsConfig))),
+        **setting_params("Source", settings_named(SourceConfig, _READING)),
+        **_preset_params("Conversations", (*settings_named(ThreadsConfig, _SPLITS), *settings_of(TurnsConfig))),
         **_preset_params("Filters", settings_of(RulesConfig)),
-        **_params("Deduplication", settings_of(replace(DeduplicationConfig(), deduplication="exact"))),
-        **_params("Checks of comments", _without_month(CommentLimits)),
-        **_params("Checks of conversations", settings_of(ConversationLimits)),
-        **_params("Vocabulary", _of(VocabularyConfig, ("vocab_size", "lowercase", "sample_lines"))),
-        "rebuild_vocabulary": Param(
-            False, type="boolean", title="rebuild_vocabulary", section="Vocabulary",
-            description="Make a new vocabulary of this month instead of using the newest there is",
-        ),
-        **_params("Records", _of(BertConfig, _RECORDS)),
-        **_params("Training", settings_of(TrainingConfig), _TRAINING_NAMES),
-        **_params("Training", settings_of(CheckpointConfig)),
-    }  # fmt: skip
+        **setting_params("Deduplication", settings_of(replace(DeduplicationConfig(), deduplication="exact"))),
+        **setting_params("Checks of comments", _without_month(CommentLimits)),
+        **setting_params("Checks of conversations", settings_of(ConversationLimits)),
+        **pretraining_params(),
+    }
 
 
 _SPLITS = (
@@ -99,27 +76,10 @@ _SPLITS = (
     "num_shards_test",
 )
 _READING = ("max_bad_fraction", "keep_partial", "merge_dumps")
-_RECORDS = (
-    "max_seq_length",
-    "max_predictions_per_seq",
-    "masked_lm_prob",
-    "short_seq_prob",
-    "dupe_factor",
-    "random_seed",
-)
-
-
-def _of(config: type, names: Sequence[str]) -> list[Setting]:
-    found = {setting.name: setting for setting in settings_of(config)}
-    return [found[name] for name in names]
 
 
 def _without_month(config: type) -> list[Setting]:
     return [setting for setting in settings_of(config) if setting.name != "month"]  # the run's own
-
-
-def _training_names() -> dict[str, str]:
-    return {setting.name: _TRAINING_NAMES.get(setting.name, setting.name) for setting in settings_of(TrainingConfig)}
 
 
 def _source_params() -> dict[str, Param]:
@@ -172,22 +132,4 @@ def _source_params() -> dict[str, Param]:
 
 def _preset_params(section: str, settings: Sequence[Setting]) -> dict[str, Param]:
     """Params whose default is the preset's."""
-    return {setting.name: _param(setting, setting.name, section, from_preset=True) for setting in settings}
-
-
-def _params(section: str, settings: Sequence[Setting], names: Mapping[str, str] | None = None) -> dict[str, Param]:
-    forms = {setting.name: (names or {}).get(setting.name, setting.name) for setting in settings}
-    return {forms[setting.name]: _param(setting, forms[setting.name], section) for setting in settings}
-
-
-def _param(setting: Setting, name: str, section: str, *, from_preset: bool = False) -> Param:
-    kind = _TYPES[type(setting.default)]
-    schema: dict[str, Any] = {"type": ["null", kind] if from_preset else kind, "title": name, "section": section}
-    if setting.minimum is not None:
-        schema["minimum"] = setting.minimum
-    if setting.maximum is not None:
-        schema["maximum"] = setting.maximum
-    if setting.choices:
-        schema["enum"] = [*setting.choices, None] if from_preset else list(setting.choices)
-    help = f"{setting.help} (preset default: {setting.default})" if from_preset else setting.help
-    return Param(None if from_preset else setting.default, description=help, **schema)
+    return optional_params(section, settings, {setting.name: f"preset default: {setting.default}" for setting in settings})
