@@ -9,10 +9,22 @@ from contextlib import suppress
 from typing import NoReturn
 
 from threadmill import __version__
-from threadmill.commands import datasets, deduplication, inspect, pretraining, reddit, reports, tables, takedown, training, views
+from threadmill.commands import (
+    datasets,
+    deduplication,
+    inspect,
+    pretraining,
+    reddit,
+    reports,
+    tables,
+    takedown,
+    training,
+    views,
+    vocabulary,
+)
 from threadmill.errors import ConfigError, ThreadmillError
 
-_AREAS = (reddit, tables, takedown, deduplication, pretraining, inspect, training, reports, views, datasets)
+_AREAS = (reddit, tables, takedown, deduplication, vocabulary, pretraining, inspect, training, reports, views, datasets)
 
 
 class _Parser(argparse.ArgumentParser):

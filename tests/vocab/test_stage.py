@@ -14,6 +14,14 @@ from threadmill.vocab.stage import VocabularyStage
 SMALL = VocabularyConfig(vocab_size=90)
 
 
+def make_of_text(folder: Path, texts, config=SMALL):
+    for number, text in enumerate(texts):
+        (folder / "texts").mkdir(exist_ok=True, parents=True)
+        (folder / "texts" / f"{number}.txt").write_text(text, "utf-8")
+    manifest = run_stage(VocabularyStage([str(folder / "texts")], config), str(folder / "vocabulary"))
+    return folder / "vocabulary", manifest
+
+
 def make(folder: Path, splits, config=SMALL, format="tfrecord"):
     conversations = write_conversations(folder / "conversations", splits, format)
     manifest = run_stage(VocabularyStage(conversations, config), str(folder / "vocabulary"))
@@ -61,6 +69,40 @@ def test_the_vocabulary_depends_neither_on_the_number_of_shards_nor_on_their_for
         assert len({(folder / name).read_bytes() for folder in folders}) == 1
 
 
+def test_every_line_of_a_text_counts_also_one_that_was_there_before(tmp_path):
+    _, manifest = make_of_text(tmp_path, ["twice said\ntwice said\n\ntwice said\n", "twice said\n"])
+    assert manifest.counters.to_json()["read"] == 4
+    assert manifest.counters.dropped == {"held_out": 1}
+    assert manifest.counters.kept == 3
+
+
+def test_the_sample_of_texts_depends_neither_on_the_files_nor_on_their_order(tmp_path):
+    documents = ["\n".join(turns) for _, turns in made_examples(60)]
+    config, folders = VocabularyConfig(vocab_size=90, sample_lines=100), []
+    for count in (1, 4):
+        texts = ["\n\n".join(documents[start::count]) for start in reversed(range(count))]
+        folder, manifest = make_of_text(tmp_path / f"{count}", texts, config)
+        assert manifest.counters.kept + manifest.counters.dropped["held_out"] == 100
+        folders.append(folder)
+    assert len({(folder / "vocab.txt").read_bytes() for folder in folders}) == 1
+
+
+def test_one_corpus_beside_another(tmp_path):
+    conversations = write_conversations(tmp_path / "conversations", {"train": [[("t", ["kara teset", "kara"])]]})
+    (tmp_path / "text.txt").write_text("vorndol gelush\n" * 3, "utf-8")
+    stage = VocabularyStage([conversations, str(tmp_path / "text.txt")], SMALL)
+    manifest = run_stage(stage, str(tmp_path / "vocabulary"))
+    assert [entry.name for entry in manifest.inputs] == ["conversations", "text.txt"]
+    assert manifest.counters.read == 5, "two turns and three lines"
+    assert {"k", "v"} <= set((tmp_path / "vocabulary" / "vocab.txt").read_text("utf-8").splitlines())
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_text_without_a_word_is_refused(tmp_path, text):
+    with pytest.raises(InputError, match="text"):
+        make_of_text(tmp_path, [text])
+
+
 def test_another_seed_draws_another_sample(tmp_path):
     examples = [("t", ["only", f"w{number}x{number * number}"]) for number in range(300)]
     vocabularies = set()
@@ -89,9 +131,9 @@ def test_without_a_validation_split_a_part_of_the_sample_is_held_back(tmp_path):
     assert held_out["unknown_rate"] == 0
 
 
-def test_turns_without_text_are_counted_as_empty(tmp_path):
+def test_turns_without_text_are_no_lines(tmp_path):
     _, manifest = make(tmp_path, {"train": [[("t1", [" \n", "some words"]), ("t2", ["", "more words"])]]})
-    assert manifest.counters.dropped["empty"] == 2
+    assert manifest.counters.read == 2
 
 
 def test_a_dataset_without_a_train_split_is_refused(tmp_path):
@@ -100,7 +142,7 @@ def test_a_dataset_without_a_train_split_is_refused(tmp_path):
 
 
 def test_a_dataset_without_text_is_refused_and_leaves_no_dataset(tmp_path):
-    with pytest.raises(InputError, match="no line of text"):
+    with pytest.raises(InputError, match="no text"):
         make(tmp_path, {"train": [[]]})
     with pytest.raises(InputError):
         Dataset.open(str(tmp_path / "vocabulary"))

@@ -1,45 +1,14 @@
-"""threadmill vocab and records: from conversations to pretraining records."""
+"""threadmill records: from conversations to pretraining records."""
 
 import argparse
 
 from threadmill.commands.options import Parsers, add_command, add_output, add_settings, given_settings
 from threadmill.pretraining.config import BertConfig
-from threadmill.vocab.config import VocabularyConfig
 
 
 def add_parsers(parsers: Parsers) -> None:
     """Adds the area's subcommands."""
-    _add_vocab(parsers)
     _add_records(parsers)
-
-
-def _add_vocab(parsers: Parsers) -> None:
-    vocab = parsers.add_parser("vocab", help="subword vocabularies", description="Subword vocabularies.")
-    train = add_command(
-        vocab.add_subparsers(title="commands", metavar="COMMAND", required=True),
-        "train",
-        "a vocabulary from a random sample of a corpus",
-        "threadmill vocab train /data/reddit/2006-01/conversations --kind wordpiece --size 8192 --output /data/reddit/vocabulary",
-        _run_vocab_train,
-    )
-    train.add_argument("corpus", metavar="CORPUS", help="conversations dataset")
-    train.add_argument("--size", dest="vocab_size", type=int, metavar="N", help="entries at most (default: 8192)")
-    add_output(train)
-    add_settings(train, VocabularyConfig, without=("vocab_size",))
-
-
-def _run_vocab_train(arguments: argparse.Namespace) -> int:
-    config = VocabularyConfig(**given_settings(VocabularyConfig, arguments))
-    from threadmill.engine.run import run_stage
-    from threadmill.vocab.stage import VocabularyStage
-
-    run_stage(
-        VocabularyStage(arguments.corpus, config),
-        arguments.output,
-        workers=arguments.workers,
-        allow_partial=arguments.allow_partial,
-    )
-    return 0
 
 
 def _add_records(parsers: Parsers) -> None:

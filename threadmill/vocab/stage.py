@@ -1,91 +1,88 @@
-"""The vocabulary stage: a conversations dataset to vocab.txt and tokenizer.json."""
+"""The vocabulary stage: corpora of any kind to a vocabulary's files."""
 
 import logging
 import pkgutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+from tokenizers import Tokenizer
 
-from threadmill.conversations.reading import read_examples
-from threadmill.conversations.statistics import CONVERSATIONS
-from threadmill.datasets.arrow_text import concatenated, large_strings
 from threadmill.datasets.counters import Counters
-from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field
+from threadmill.documents.reading import read_part
+from threadmill.documents.sources import CONVERSATIONS_KIND, Corpora, Part, open_corpora
+from threadmill.engine.progress import Progress
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
-from threadmill.vocab.config import KINDS, Training, VocabularyConfig
-from threadmill.vocab.sampling import BottomSample, line_keys
-from threadmill.vocab.vocabulary import STAGE, TOKENIZER_NAME, VOCAB_NAME, Vocabulary
-from threadmill.vocab.wordpiece import tokenizer_json
+from threadmill.vocab.config import BERT_FORM, KINDS, Training, VocabularyConfig
+from threadmill.vocab.coverage import measure
+from threadmill.vocab.files import TOKENIZER_NAME
+from threadmill.vocab.line_keys import document_keys, seed_key, thread_keys
+from threadmill.vocab.sampling import BottomSample, Sample
+from threadmill.vocab.vocabulary import STAGE, Vocabulary
 
 log = logging.getLogger(__name__)
 
 _HELD_BACK = 100  # without a validation split, one line of this many of the sample is held back
+_BATCH = 10_000
 
 
 class VocabularyStage(MapStage):
-    """Trains a vocabulary on a random sample of the train split.
+    """Trains a vocabulary on a random sample of the train split of one or more corpora.
 
-    A line is a turn: the texts ``context`` and ``response`` of the examples. A comment is the response of one example
-    and the context of each of its replies, so a text counts once in its thread. The sample is drawn by a hash of
-    thread and text, and so depends neither on the number of shards nor on their order.
+    A line is a sentence of a text, or a turn of a conversation. A comment is the response of one example and the context of
+    each of its replies, so a text counts once in its thread; lines of text files count each. The sample is drawn by
+    hashes of what is there, and so depends neither on the number of shards nor on their order.
 
-    The funnel counts the train split's lines. Statistics: ``sampled_lines``, ``distinct_words`` (after BERT's text
-    rules), ``entries``, and ``held_out``, measured on the validation split, or on a part of the sample where there is none.
+    The funnel counts the train split's lines. Statistics: ``sampled_lines``, ``distinct_words`` (of the trainer),
+    ``entries``, and ``held_out``, measured on the validation split, or on a part of the sample where there is none.
+
+    Args:
+        corpora: URIs of text files, folders of them, and datasets of text or conversations; or one of these.
     """
 
     name = STAGE
-    version = 1
+    version = 2
     unit = "lines"
 
-    def __init__(self, conversations_uri: str, config: VocabularyConfig | None = None) -> None:
-        self.conversations_uri = conversations_uri
+    def __init__(self, corpora: Sequence[str] | str, config: VocabularyConfig | None = None) -> None:
+        self.corpora = (corpora,) if isinstance(corpora, str) else tuple(corpora)
         self.config = config or VocabularyConfig()
 
     def plan(self) -> Plan:
         """One task: a vocabulary is made of all shards at once."""
-        dataset = Dataset.open(self.conversations_uri, *CONVERSATIONS)
-        if not dataset.shards("train"):
-            splits = ", ".join(dataset.splits()) or "none"
-            raise InputError(f"{self.conversations_uri} has no train split (its splits: {splits}); make one that has")
-        return Plan((dataset.as_input(),), (Task(STAGE),), (Field("token", "string"),), dataset.manifest.partial)
+        corpora = open_corpora(self.corpora)
+        for number, uri in enumerate(self.corpora):
+            splits = dict.fromkeys(part.split for part in corpora.parts if part.name.startswith(f"{number}/"))
+            if not splits:
+                raise InputError(f"{uri} holds no text; leave it out, or name a corpus with text")
+            if "train" not in splits:
+                raise InputError(f"{uri} has no train split (its splits: {', '.join(splits)}); name a corpus that has one")
+        return Plan(corpora.inputs, (Task(STAGE),), (Field("token", "string"),), corpora.partial)
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Draws the sample, trains, measures and writes."""
-        dataset = Dataset.open(self.conversations_uri)
         counters = Counters()
-        sample = self._draw(dataset, "train", self.config.sample_lines, counters)
-        if not len(sample):
-            raise InputError(f"{self.conversations_uri}: the train split has no line of text; check the filters that made it")
-        held_out, source = self._draw(dataset, "validation", self.config.held_out_lines, Counters()), "validation split"
-        if not len(held_out):
-            sample, held_out, source = *_held_back(sample, self.config.held_out_lines), "sample"
-            counters.drop("held_out", len(held_out))
-        counters.kept = len(sample)
-        train = pkgutil.resolve_name(KINDS[self.config.kind])
-        training: Training = train(sample, self.config)
-        vocabulary = Vocabulary(tuple(training.tokens), self.config.lowercase)
-        counters.written = len(vocabulary)
-        if counters.written < self.config.vocab_size:
-            log.warning(
-                "vocabulary: %d entries of the %d asked for; the sample of %d lines has no more pairs that are seen %d times",
-                *(counters.written, self.config.vocab_size, len(sample), self.config.min_frequency),
-            )
-        with output.shard(VOCAB_NAME) as stream:
-            stream.write("".join(f"{token}\n" for token in vocabulary.tokens).encode())
-            stream.records = len(vocabulary)
-        with output.shard(TOKENIZER_NAME) as stream:  # the same entries in another form: they count once
-            stream.write(tokenizer_json(vocabulary.tokens, self.config.lowercase).encode())
+        sample, held_out, source = self._samples(open_corpora(self.corpora), counters)
+        training = self._train(sample)
+        counters.kept, counters.written = len(sample), len(training.tokens)
+        vocabulary = Vocabulary(tuple(training.tokens), self.config.lowercase, kind=self.config.kind, form=self.config.form)
+        for number, (name, content) in enumerate(training.files.items()):
+            with output.shard(name) as stream:
+                stream.write(content)
+                stream.records = 0 if number else len(vocabulary)  # the others hold the same entries, which count once
+        ids = _encoded(vocabulary, training, held_out.lines)
         statistics = {
             "sampled_lines": len(sample),
             "distinct_words": training.distinct_words,
             "entries": len(vocabulary),
-            "held_out": {"source": source, **asdict(measure(vocabulary, held_out))},
+            "held_out": {"source": source, **asdict(measure(vocabulary, ids, len(held_out)))},
         }
         return output.result(task, counters, statistics)
 
@@ -93,45 +90,63 @@ class VocabularyStage(MapStage):
         """Those of the only task."""
         return dict(parts[0])
 
-    def _draw(self, dataset: Dataset, split: str, size: int, counters: Counters) -> pa.Array:
-        """A sample of a split's lines (large_string); counts what was read and left out."""
+    def _samples(self, corpora: Corpora, counters: Counters) -> tuple[Sample, Sample, str]:
+        """The lines to train on, those to measure on, and where the latter are from."""
+        sample = self._draw(corpora, "train", self.config.sample_lines, counters)
+        if not len(sample):
+            names = ", ".join(self.corpora)
+            raise InputError(f"{names}: the train split has no line of text; name a corpus with text, or check what made it")
+        held_out = self._draw(corpora, "validation", self.config.held_out_lines, Counters())
+        if len(held_out):
+            return sample, held_out, "validation split"
+        held_out, sample = sample.split(min(self.config.held_out_lines, -(-len(sample) // _HELD_BACK), len(sample) - 1))
+        counters.drop("held_out", len(held_out))
+        return sample, held_out, "sample"
+
+    def _draw(self, corpora: Corpora, split: str, size: int, counters: Counters) -> Sample:
+        """A sample of a split's lines; counts what was read and left out."""
         sample = BottomSample(size)
-        for shard in dataset.shards(split):
-            examples = read_examples(dataset.path(shard), ["thread_id", "context", "response"])
-            lines = concatenated([large_strings(examples["context"]), large_strings(examples["response"])])
-            threads = concatenated([large_strings(examples["thread_id"])] * 2)
-            written = pc.not_equal(pc.utf8_trim_whitespace(lines), "")
-            counters.read += len(lines)
-            counters.drop("empty", len(lines) - (pc.sum(written).as_py() or 0))
-            lines, threads = lines.filter(written), threads.filter(written)
-            sample.add(line_keys(threads, lines, self.config.seed), lines)
-        chosen = sample.lines()
-        counters.drop("repeated_in_thread", sample.repeated)
-        counters.drop("not_sampled", counters.read - sum(counters.dropped.values()) - len(chosen))
-        return chosen
+        parts = [part for part in corpora.parts if part.split == split]
+        with Progress(f"{split} sample", self.unit, len(parts)) as progress:
+            for part in parts:
+                before = counters.read
+                for keys, lines in self._keyed_lines(part, counters):
+                    sample.add(keys, lines)
+                progress.advance(counters.read - before)
+        drawn = sample.draw()
+        counters.drop("not_sampled", counters.read - sum(counters.dropped.values()) - len(drawn))
+        return drawn
+
+    def _keyed_lines(self, part: Part, counters: Counters) -> Iterator[tuple[npt.NDArray[np.uint64], pa.Array]]:
+        key = state = seed_key(self.config.seed)
+        for block in read_part(part):
+            counters.read += len(block.sentences)
+            if part.kind == CONVERSATIONS_KIND:
+                keys, places = thread_keys(block, key)
+                counters.drop("repeated_in_thread", len(block.sentences) - len(keys))
+                yield keys, block.lines.take(pa.array(places))
+            else:
+                keys, state = document_keys(block, key, state)
+                yield keys, block.lines
+
+    def _train(self, sample: Sample) -> Training:
+        config, start = self.config, time.monotonic()
+        log.info("%s: training %s of %d entries on %d lines", self.name, config.kind, config.vocab_size, len(sample))
+        training: Training = pkgutil.resolve_name(KINDS[config.kind])(sample.lines, config)
+        log.info("%s: trained in %.0f seconds", self.name, time.monotonic() - start)
+        if len(training.tokens) < config.vocab_size:
+            log.warning(
+                "vocabulary: %d entries of the %d asked for; the sample of %d lines has no more subwords seen often enough",
+                *(len(training.tokens), config.vocab_size, len(sample)),
+            )
+        return training
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """How a vocabulary fits lines of text; the rates are None where there is no word."""
-
-    lines: int
-    words: int
-    unknown_words: int
-    unknown_rate: float | None
-    tokens_per_word: float | None
-
-
-def measure(vocabulary: Vocabulary, lines: pa.Array) -> Coverage:
-    """Tokenises ``lines`` and counts words, those that became [UNK], and tokens a word."""
-    ids = vocabulary.encode(lines).ids
-    words = int(np.count_nonzero(~vocabulary.continuations[ids]))
-    unknown = int(np.count_nonzero(ids == vocabulary.ids["[UNK]"]))
-    rates = (round(unknown / words, 6), round(len(ids) / words, 4)) if words else (None, None)
-    return Coverage(len(lines), words, unknown, *rates)
-
-
-def _held_back(sample: pa.Array, most: int) -> tuple[pa.Array, pa.Array]:
-    """The sample less a part, and the part; a sample of one line is kept whole."""
-    count = min(most, -(-len(sample) // _HELD_BACK), len(sample) - 1)
-    return sample[count:], sample[:count]
+def _encoded(vocabulary: Vocabulary, training: Training, lines: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """The ids of all lines, end to end."""
+    if vocabulary.kind == "wordpiece" or vocabulary.form == BERT_FORM:
+        return vocabulary.encode(lines).ids
+    tokenizer = Tokenizer.from_str(training.files[TOKENIZER_NAME].decode())
+    batches = (lines[start : start + _BATCH].to_pylist() for start in range(0, len(lines), _BATCH))
+    found = (tokenizer.encode_batch_fast(batch, add_special_tokens=False) for batch in batches)
+    return np.fromiter(chain.from_iterable(encoding.ids for batch in found for encoding in batch), np.int32)

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from threadmill.errors import ConfigError, InputError
 from threadmill.vocab.config import SPECIAL_TOKENS, Training, VocabularyConfig
+from threadmill.vocab.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, VOCAB_NAME, json_text, vocab_txt
 
 CONTINUATION = "##"
 MAX_CHARACTERS_PER_WORD = 200  # a longer word is [UNK], as in google-research/bert's WordpieceTokenizer
@@ -16,8 +17,8 @@ _BATCH = 10_000
 _MAX_SAMPLE_BYTES = 2**31 - 1  # the trainer counts pairs in 32 bits
 
 
-def train_wordpiece(lines: pa.Array, config: VocabularyConfig) -> Training:
-    """Trains a WordPiece vocabulary on ``lines`` (large_string).
+def train_wordpiece(lines: pa.Array | pa.ChunkedArray, config: VocabularyConfig) -> Training:
+    """Trains a WordPiece vocabulary on ``lines`` (large_string), in whatever order they stand.
 
     The order of its tokens is: special tokens, single characters, single characters inside a word (``##x``), then the
     merges as they were found. A character that can stand inside a word is there in both forms, so that only a word with
@@ -59,7 +60,8 @@ def train_wordpiece(lines: pa.Array, config: VocabularyConfig) -> Training:
     numbers = tokenizer.get_vocab()
     single = [*SPECIAL_TOKENS, *alphabet, *inside]
     merges = sorted(numbers.keys() - set(single), key=numbers.__getitem__)
-    return Training(single + merges, trainer.get_word_count())
+    tokens = single + merges
+    return Training(tokens, trainer.get_word_count(), bert_files(tokens, config.lowercase))
 
 
 def bert_tokenizer(tokens: Sequence[str], lowercase: bool) -> Tokenizer:
@@ -77,6 +79,23 @@ def bert_tokenizer(tokens: Sequence[str], lowercase: bool) -> Tokenizer:
     return tokenizer
 
 
+def bert_files(tokens: Sequence[str], lowercase: bool) -> dict[str, bytes]:
+    """The files of a BERT vocabulary: Google's vocab.txt, and what transformers.AutoTokenizer loads."""
+    return {
+        VOCAB_NAME: vocab_txt(tokens),
+        TOKENIZER_NAME: tokenizer_json(tokens, lowercase).encode(),
+        TOKENIZER_CONFIG_NAME: json_text(
+            {
+                # Not BertTokenizer, which goes by its own rules: words over 100 characters are unknown to it.
+                "tokenizer_class": "PreTrainedTokenizerFast",
+                "do_lower_case": lowercase,
+                "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+                **dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL_TOKENS, strict=True)),
+            }
+        ),
+    }
+
+
 def tokenizer_json(tokens: Sequence[str], lowercase: bool) -> str:
     """The content of tokenizer.json for other programs: with special tokens, [CLS] A [SEP] B [SEP], and a decoder."""
     tokenizer = bert_tokenizer(tokens, lowercase)
@@ -86,7 +105,7 @@ def tokenizer_json(tokens: Sequence[str], lowercase: bool) -> str:
     return str(tokenizer.to_str(pretty=True))
 
 
-def _alphabet(lines: pa.Array, normalizer: normalizers.Normalizer, limit: int) -> list[str]:
+def _alphabet(lines: pa.Array | pa.ChunkedArray, normalizer: normalizers.Normalizer, limit: int) -> list[str]:
     """The ``limit`` most frequent characters of the normalised lines, by code point; of equal ones the lower code points."""
     raw = np.zeros(0x110000, np.int64)
     for batch in _batches(lines):
@@ -100,6 +119,6 @@ def _alphabet(lines: pa.Array, normalizer: normalizers.Normalizer, limit: int) -
     return sorted(sorted(counts, key=lambda letter: (-counts[letter], letter))[:limit])
 
 
-def _batches(lines: pa.Array) -> Iterator[list[str]]:
+def _batches(lines: pa.Array | pa.ChunkedArray) -> Iterator[list[str]]:
     for start in range(0, len(lines), _BATCH):
         yield lines[start : start + _BATCH].to_pylist()
