@@ -1,93 +1,160 @@
-"""BERT's masked LM and next-sentence instances from documents, as Arrow tables of Google's features."""
+"""BERT's masked LM and next-sentence instances: Google's features, in pairs of sentences or single runs."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
+from threadmill.datasets.fixed_records import FixedRecords
 from threadmill.datasets.manifest import Field
+from threadmill.documents.sources import CONVERSATIONS_KIND
+from threadmill.errors import InputError
 from threadmill.pretraining.config import BertConfig
-from threadmill.pretraining.documents import Documents
-from threadmill.pretraining.masking import document_keys, lay_out, mask_tokens
-from threadmill.pretraining.sentence_pairs import IS_RANDOM, plan_pairs
-from threadmill.randomness import permutation, stream_key
+from threadmill.pretraining.masking import mask_tokens
+from threadmill.pretraining.objectives import Encoded, Objective
+from threadmill.pretraining.sentence_pairs import COLUMNS, IS_RANDOM, KEY, STATE, lay_out, plan_pairs, plan_runs
+from threadmill.pretraining.spool import Rows
+from threadmill.pretraining.store import StoredPart, TokenStore
 from threadmill.vocab.vocabulary import Vocabulary
 
-_BLOCK = 8192  # instances laid out at a time: about 14 MB at S = 128
-Pairs = npt.NDArray[np.int64]
+log = logging.getLogger(__name__)
+
+_PLANNED = 1 << 16  # rows a block: 4 MB
+_ENCODED = 1 << 9  # rows a block: about 1 MB of numbers and .5 MB of records at S = 128, which a core's cache holds
+_FILLED = 0.75  # of an instance, on the average: documents end, and a tenth of them aim at less
+
+_V2_NAMES = {"input_ids": "input_word_ids", "segment_ids": "input_type_ids"}
 
 
 def bert_schema(config: BertConfig) -> tuple[Field, ...]:
-    """The features of create_pretraining_data, with their types."""
+    """The features of create_pretraining_data, or of the Model Garden's, with their types."""
     sequence, predictions = f"int64[{config.max_seq_length}]", f"int64[{config.max_predictions_per_seq}]"
-    return (
-        Field("input_ids", sequence),
+    fields = [
+        Field(_named("input_ids", config), sequence),
         Field("input_mask", sequence),
-        Field("segment_ids", sequence),
+        Field(_named("segment_ids", config), sequence),
         Field("masked_lm_positions", predictions),
         Field("masked_lm_ids", predictions),
         Field("masked_lm_weights", f"float32[{config.max_predictions_per_seq}]"),
-        Field("next_sentence_labels", "int64[1]"),
-    )
+    ]
+    return (*fields, Field("next_sentence_labels", "int64[1]")) if config.next_sentence else tuple(fields)
 
 
-def bert_tables(
-    documents: Documents, vocabulary: Vocabulary, config: BertConfig, key: np.uint64, passage: int
-) -> Iterator[pa.Table]:
-    """The instances of one pass over the documents, shuffled, as tables of up to 8192 rows.
+def _named(name: str, config: BertConfig) -> str:
+    return _V2_NAMES.get(name, name) if config.feature_names == "v2" else name
 
-    Memory holds 72 bytes an instance of the pass and one table, however many passes there are.
 
-    Args:
-        key: of the shard's random stream; a pair depends on it, on the document's row and thread mates, and on ``passage``.
-        passage: the pass's number, from 0.
+class BertObjective(Objective):
+    """Pairs of sentences as google-research/bert makes them, or with ``next_sentence`` off runs of a document; masked.
 
-    Yields:
-        Tables of fixed-size lists, int32[S], int32[P], float32[P] and int32[1], as `bert_schema` names them.
+    The sums that it measures: ``instances``, ``random_next`` (pairs only), ``tokens`` and ``masked``.
+
+    Raises:
+        InputError: the vocabulary has no special tokens, or nothing but them.
     """
-    sentences = documents.sentences
-    keys = document_keys(key, documents.rows, passage)
-    pairs = plan_pairs(
-        *(sentences.offsets, documents.turns, documents.turn_offsets, documents.threads, keys),
-        *(config.max_seq_length, config.short_seq_prob),
-    )
-    order = permutation(stream_key(int(key), "shuffle", passage), len(pairs))
-    for start in range(0, len(order), _BLOCK):
-        yield _table(documents, vocabulary, config, keys, pairs[order[start : start + _BLOCK]])
+
+    columns = COLUMNS
+    config: BertConfig
+
+    def __init__(self, config: BertConfig, vocabulary: Vocabulary) -> None:
+        super().__init__(config, vocabulary)
+        self._specials = vocabulary.specials
+        self._ordinary = vocabulary.ordinary_ids
+        if not len(self._ordinary):
+            raise InputError(
+                f"{vocabulary.uri or 'the vocabulary'} has {len(vocabulary)} entries, all of them special; "
+                "make one with more entries"
+            )
+        self._inside = vocabulary.continuations if config.do_whole_word_mask else np.zeros(len(vocabulary), np.bool_)
+        self._layout = FixedRecords(self.schema())
+
+    def schema(self) -> tuple[Field, ...]:
+        """See `bert_schema`."""
+        return bert_schema(self.config)
+
+    def bytes_per_token(self) -> float:
+        """Ids take 2 bytes, masks and segments 1, names and headers 200; a masked token takes 7."""
+        size = 4 * self.config.max_seq_length + 7 * self.config.max_predictions_per_seq + 200
+        return size / (_FILLED * self.config.max_seq_length)
+
+    def dropped(self, store: TokenStore, part: StoredPart) -> Mapping[str, int]:
+        """``one_turn``: of a conversation example with one turn no pair can be made; ``no_partner``: nor of a lone token."""
+        if not self.config.next_sentence:
+            return {}
+        singles = np.flatnonzero(store.sentences_of(part) == 1) + part.first
+        if part.kind == CONVERSATIONS_KIND:
+            return {"one_turn": len(singles)}
+        if not _is_alone(store):
+            return {}
+        tokens = store.lengths[store.document_offsets[singles]]
+        return {"no_partner": int((tokens == 1).sum())}
+
+    def counts(self, store: TokenStore, part: StoredPart) -> Mapping[str, int]:
+        """``single_sentence_documents``: those whose only sentence is cut in two to make a pair."""
+        if not self.config.next_sentence or part.kind == CONVERSATIONS_KIND:
+            return {}
+        return {"single_sentence_documents": int((store.sentences_of(part) == 1).sum())}
+
+    def warn(self, store: TokenStore, split: str) -> None:
+        """Warns where there is no other document that a random sentence could come from."""
+        if self.config.next_sentence and _is_alone(store) and store.documents:
+            log.warning(
+                "records: the %s split is a single document or thread, so that no next sentence is random; "
+                "put blank lines between its documents, or set --no-next-sentence",
+                split,
+            )
+
+    def plan(self, store: TokenStore, part: StoredPart, key: np.uint64) -> Iterator[Rows]:
+        """Rows of `sentence_pairs`."""
+        config = self.config
+        documents = np.array([part.first, part.stop], np.int64)
+        state, stream = np.zeros(STATE, np.int64), np.zeros(1, np.uint64)
+        state[:2] = part.first, -1
+        fewest = 2 if config.next_sentence and part.kind == CONVERSATIONS_KIND else 1
+        count = _PLANNED
+        while count == _PLANNED:
+            rows = np.empty((_PLANNED, COLUMNS), np.int64)
+            rest = (documents, fewest, key, self._most, config.short_seq_prob, state, stream, rows)
+            if config.next_sentence:
+                count = plan_pairs(store.lengths, store.document_offsets, store.groups, store.group_offsets, *rest)
+            else:
+                count = plan_runs(store.lengths, store.document_offsets, *rest)
+            yield rows[:count]
+
+    @property
+    def _most(self) -> int:
+        """Tokens of an instance besides the special ones."""
+        return self.config.max_seq_length - (3 if self.config.next_sentence else 2)
+
+    def encode(self, store: TokenStore, rows: Rows) -> Iterator[Encoded]:
+        """Lays out, masks and encodes the rows."""
+        for start in range(0, len(rows), _ENCODED):
+            yield self._encode(store, rows[start : start + _ENCODED])
+
+    def _encode(self, store: TokenStore, rows: Rows) -> Encoded:
+        layout, specials, config = self._layout, self._specials, self.config
+        values, tokens = layout.empty(len(rows)), np.empty(len(rows), np.int64)
+        lay_out(
+            *(rows, store.ids, store.starts, store.lengths, specials.cls, specials.sep, config.max_seq_length),
+            *(self._columns("input_ids", "input_mask", "segment_ids", "next_sentence_labels"), values, tokens),
+        )
+        keys = np.ascontiguousarray(rows[:, KEY]).view(np.uint64)
+        masked = mask_tokens(
+            *(keys, tokens, config.max_seq_length, config.max_predictions_per_seq),
+            *(self._columns("input_ids", "masked_lm_positions", "masked_lm_ids", "masked_lm_weights"), config.masked_lm_prob),
+            *(np.array([specials.cls, specials.sep], np.int32), specials.mask, self._ordinary, self._inside),
+            *(config.max_ngram_size, values),
+        )
+        measured = {"instances": len(rows), "tokens": int(tokens.sum()), "masked": int(masked)}
+        if config.next_sentence:
+            measured["random_next"] = int(rows[:, IS_RANDOM].sum())
+        return Encoded(layout.encode(values), len(rows), measured)
+
+    def _columns(self, *names: str) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+        """int64[n]: where each feature begins, -1 for one that the records lack."""
+        return np.array([self._layout.starts.get(_named(name, self.config), -1) for name in names], np.int64)
 
 
-def _table(
-    documents: Documents, vocabulary: Vocabulary, config: BertConfig, keys: npt.NDArray[np.uint64], pairs: Pairs
-) -> pa.Table:
-    sequence, predictions = (len(pairs), config.max_seq_length), (len(pairs), config.max_predictions_per_seq)
-    input_ids, input_mask, segment_ids = (np.zeros(sequence, np.int32) for _ in range(3))
-    positions, labels = (np.zeros(predictions, np.int32) for _ in range(2))
-    weights = np.zeros(predictions, np.float32)
-    sentences, ids = documents.sentences, vocabulary.ids
-    lay_out(
-        *(pairs, sentences.ids, sentences.offsets, documents.turns, ids["[CLS]"], ids["[SEP]"]),
-        *(input_ids, input_mask, segment_ids),
-    )
-    mask_tokens(
-        *(pairs, keys, config.masked_lm_prob, ids["[MASK]"], vocabulary.ordinary_ids, input_ids),
-        *(positions, labels, weights),
-    )
-    is_random = pairs[:, IS_RANDOM].astype(np.int32)[:, None]
-    columns = (input_ids, input_mask, segment_ids, positions, labels, weights, is_random)
-    lists = [pa.FixedSizeListArray.from_arrays(pa.array(column.reshape(-1)), column.shape[1]) for column in columns]
-    return pa.table(lists, names=[field.name for field in bert_schema(config)])
-
-
-def measure_bert(table: pa.Table) -> dict[str, int]:
-    """Sums over a table: instances, those with a random next sentence, tokens, and masked tokens."""
-    return {
-        "instances": table.num_rows,
-        "random_next": _total(table, "next_sentence_labels"),
-        "tokens": _total(table, "input_mask"),
-        "masked": _total(table, "masked_lm_weights"),
-    }
-
-
-def _total(table: pa.Table, name: str) -> int:
-    return int(sum(np.asarray(chunk.flatten()).sum() for chunk in table[name].chunks))
+def _is_alone(store: TokenStore) -> bool:
+    """True where all documents are of one group, or there is none."""
+    return len(store.group_offsets) <= 2

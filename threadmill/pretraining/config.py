@@ -1,4 +1,4 @@
-"""The settings of pretraining records, one class an objective."""
+"""The settings of pretraining records, one class an objective; light, for the shell and DAG files import it."""
 
 from dataclasses import dataclass, field
 
@@ -6,10 +6,30 @@ from threadmill.config import check_settings, setting
 from threadmill.errors import ConfigError
 
 _SHORTEST = 5  # [CLS], a token, [SEP], a token, [SEP]
+_MOST_SHARDS = 99_999
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordsConfig:
+    """What the settings of all objectives have in common; a subclass sets the field ``objective``."""
+
+    dupe_factor: int = setting(
+        10, "Passes over each training document, each with instances and masks of its own; other splits get one", minimum=1
+    )
+    random_seed: int = setting(12345, "Seed of instances and masks")
+    keep_prefixes: bool = setting(False, "Also make instances from an example whose turns begin a longer one of its thread")
+    num_shards: int = setting(
+        0, "Files of the train split; 0 for as many as make them about 128 MB each", minimum=0, maximum=_MOST_SHARDS
+    )
+    compression: str = setting("", "Compress the files: gzip, or nothing", choices=("", "gzip"))
+    objective: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 @dataclass(frozen=True)
-class BertConfig:
+class BertConfig(RecordsConfig):
     """BERT's masked LM and next-sentence prediction, named as in google-research/bert's create_pretraining_data."""
 
     max_seq_length: int = setting(128, "Tokens of an instance, with [CLS] and both [SEP]", minimum=_SHORTEST)
@@ -18,15 +38,20 @@ class BertConfig:
     short_seq_prob: float = setting(
         0.1, "Share of documents whose instances aim at a random, shorter length", minimum=0, maximum=1
     )
-    dupe_factor: int = setting(
-        10, "Passes over each training document, each with pairs and masks of its own; other splits get one", minimum=1
+    do_whole_word_mask: bool = setting(False, "Mask all tokens of a word or none")
+    max_ngram_size: int = setting(
+        1, "Mask runs of up to so many tokens (of words, with do_whole_word_mask), n of them with a chance of 1/n", minimum=1
     )
-    random_seed: int = setting(12345, "Seed of pairs and masks")
-    keep_prefixes: bool = setting(False, "Also make instances from an example whose turns begin a longer one of its thread")
+    next_sentence: bool = setting(True, "Make pairs of sentences for next-sentence prediction; without, one run of a document")
+    feature_names: str = setting(
+        "v1",
+        "Feature names: v1 of google-research/bert (input_ids), v2 of the Model Garden (input_word_ids)",
+        choices=("v1", "v2"),
+    )
     objective: str = field(default="bert", init=False)
 
     def __post_init__(self) -> None:
-        check_settings(self)
+        super().__post_init__()
         if self.max_predictions_per_seq > self.max_seq_length:
             raise ConfigError(
                 f"max_predictions_per_seq is {self.max_predictions_per_seq}, more than max_seq_length {self.max_seq_length}; "
@@ -34,3 +59,6 @@ class BertConfig:
             )
         if not self.masked_lm_prob:
             raise ConfigError("masked_lm_prob is 0, so that there is nothing to learn; 0.15 is usual")
+
+
+CONFIGS: dict[str, type[RecordsConfig]] = {"bert": BertConfig}

@@ -1,105 +1,159 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
-"""Compiled loops that lay pairs of sentences out as BERT's inputs and mask them (Devlin et al. 2018, appendix A)."""
+"""The compiled loop that masks laid out tokens (Devlin et al. 2018, appendix A), by tokens, whole words or n-grams."""
 
 import numpy as np
-from numba import njit
 
-from threadmill.pretraining.sentence_pairs import A_LENGTH, A_SKIP, A_TURN, B_LENGTH, B_SKIP, B_TURN, DOCUMENT, ORDINAL
+from threadmill.kernels import kernel
 from threadmill.randomness import below, combine, uniform
 
-
-@njit(nogil=True, cache=True)
-def lay_out(pairs, tokens, token_offsets, turns, cls_id, sep_id, input_ids, input_mask, segment_ids):
-    """Fills int32[n, S] arrays of zeros with [CLS] A [SEP] B [SEP], ones over them, and ones over B and its [SEP]."""
-    for row in range(len(pairs)):
-        pair = pairs[row]
-        middle = pair[A_LENGTH] + 1
-        last = middle + pair[B_LENGTH] + 1
-        input_ids[row, 0], input_ids[row, middle], input_ids[row, last] = cls_id, sep_id, sep_id
-        _copy(tokens, token_offsets, turns, pair[A_TURN], pair[A_SKIP], input_ids[row, 1:middle])
-        _copy(tokens, token_offsets, turns, pair[B_TURN], pair[B_SKIP], input_ids[row, middle + 1 : last])
-        input_mask[row, : last + 1] = 1
-        segment_ids[row, middle + 1 : last + 1] = 1
+_ONE = np.int32(0x3F800000)  # the bits of 1.0 in float32
+_STREAM = 1  # of the streams below a row's key, this one draws masks
 
 
-@njit(nogil=True, cache=True)
-def _copy(tokens, token_offsets, turns, turn, skip, output):
-    """Fills ``output`` with the tokens of turns[turn:], end to end, less the first ``skip``."""
-    position = 0
-    while position < len(output):
-        start, end = token_offsets[turns[turn]], token_offsets[turns[turn] + 1]
-        for index in range(min(start + skip, end), end):
-            if position == len(output):
-                break
-            output[position] = tokens[index]
-            position += 1
-        skip = max(0, skip - (end - start))
-        turn += 1
-
-
-@njit(nogil=True, cache=True)
-def mask_tokens(pairs, keys, masked_lm_prob, mask_id, ordinary_ids, input_ids, positions, labels, weights):
-    """Masks tokens of ``input_ids`` (int32[n, S], laid out) in place.
+@kernel
+def mask_tokens(
+    keys, tokens, size, predictions, columns, masked_lm_prob, unmasked, mask_id, ordinary_ids, inside, max_ngram_size, values
+):
+    """Masks tokens of laid out rows in place.
 
     max(1, round(length x masked_lm_prob)) tokens, halves to the even number, but no more than P; the length counts [CLS]
     and [SEP], which are never masked. Of them 80 % become [MASK], 10 % stay, 10 % become any token but a special one.
+    They are drawn in runs of up to ``max_ngram_size`` words (or tokens), n with a chance of 1/n, that overlap nowhere; a run
+    over what is left to mask is made shorter, and a word over it is passed over (google-research/bert, ALBERT).
 
     Args:
-        keys: uint64[D], the random stream of each document in this pass.
+        keys: uint64[n], of the rows' random streams.
+        tokens: int64[n], the length of each row.
+        size, predictions: max_seq_length and max_predictions_per_seq, P.
+        columns: int64[4], where input_ids, masked_lm_positions, masked_lm_ids and masked_lm_weights begin; the last three
+            are zeros.
+        unmasked: int32[k], the ids that are no text, [CLS] and [SEP]; no run or word goes over one.
         ordinary_ids: int32, the ids of all tokens that are not special.
-        positions, labels: int32[n, P] of zeros, filled with the masked places, ascending, and the tokens that stood there.
-        weights: float32[n, P] of zeros, filled with 1 where there is a masked token.
+        inside: bool[V], True where a token goes on with the word before it; all False to mask single tokens.
+        values: int32[n, width], see `FixedRecords`; weights are written as the bits of a float32.
+
+    Returns:
+        The tokens masked.
     """
     stream = np.empty(1, np.uint64)
-    places = np.empty(input_ids.shape[1], np.int64)
-    chosen = np.empty(input_ids.shape[1], np.bool_)
-    for row in range(len(pairs)):
-        pair = pairs[row]
-        stream[0] = combine(keys[pair[DOCUMENT]], pair[ORDINAL])
-        length = pair[A_LENGTH] + pair[B_LENGTH] + 3
-        count = min(positions.shape[1], length - 3, max(1, _round_half_even(length * masked_lm_prob)))
-        _choose(pair, count, stream, places, chosen)
+    units = np.empty(size + 1, np.int64)
+    order = np.empty(size, np.int64)
+    chosen = np.zeros(size, np.bool_)
+    at_ids, at_positions, at_labels, at_weights = columns[0], columns[1], columns[2], columns[3]
+    total = 0
+    for row in range(len(values)):
+        line = values[row]
+        stream[0] = combine(keys[row], _STREAM)
+        length = tokens[row]
+        line_ids = line[at_ids : at_ids + length]
+        count, candidates = _find_units(line_ids, unmasked, inside, units)
+        wanted = min(predictions, max(1, _round_half_even(length * masked_lm_prob)), candidates)
+        _choose(units, count, wanted, max_ngram_size, stream, order, chosen)
         slot = 0
         for place in range(length):
             if chosen[place]:
-                positions[row, slot], labels[row, slot], weights[row, slot] = place, input_ids[row, place], 1.0
-                input_ids[row, place] = _replacement(input_ids[row, place], mask_id, ordinary_ids, stream)
+                token = line_ids[place]
+                line[at_positions + slot], line[at_labels + slot], line[at_weights + slot] = place, token, _ONE
+                line_ids[place] = _replacement(token, mask_id, ordinary_ids, stream)
+                chosen[place] = False
                 slot += 1
+        total += slot
+    return total
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _round_half_even(value):
     whole = np.int64(np.floor(value))
     rest = value - whole
     return whole + (rest > 0.5 or (rest == 0.5 and whole % 2 == 1))
 
 
-@njit(nogil=True, cache=True)
-def _choose(pair, count, stream, places, chosen):
-    """Marks ``count`` random places of the pair in ``chosen``, none of them [CLS] or [SEP]."""
-    middle, total = pair[A_LENGTH] + 1, pair[A_LENGTH] + pair[B_LENGTH]
-    for index in range(total):
-        places[index] = index + 1 if index + 1 < middle else index + 2
-    chosen[: total + 3] = False
-    for index in range(count):
-        other = index + below(stream, total - index)
-        places[index], places[other] = places[other], places[index]
-        chosen[places[index]] = True
+@kernel
+def _is_one_of(token, some):
+    found = False
+    for index in range(len(some)):
+        found |= token == some[index]
+    return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
+def _find_units(line_ids, unmasked, inside, units):
+    """Fills ``units`` with the bounds of words as 2 x place + (1 where a word begins); returns their number and the tokens.
+
+    A bound of an even number ends a run of words: no word begins there.
+    """
+    count, candidates = 0, 0
+    is_open = False
+    for place in range(len(line_ids)):
+        token = line_ids[place]
+        if _is_one_of(token, unmasked):
+            if is_open:
+                units[count] = 2 * place
+                count += 1
+            is_open = False
+        else:
+            if not is_open or not inside[token]:
+                units[count] = 2 * place + 1
+                count += 1
+            is_open = True
+            candidates += 1
+    if is_open:
+        units[count] = 2 * len(line_ids)
+        count += 1
+    return count, candidates
+
+
+@kernel
+def _choose(units, count, wanted, max_ngram_size, stream, order, chosen):
+    """Marks up to ``wanted`` places in ``chosen``: runs of words from random ones on, until there are enough."""
+    begins = 0
+    for unit in range(count):
+        if units[unit] % 2 == 1:
+            order[begins] = unit
+            begins += 1
+    left, drawn = wanted, 0
+    while left > 0 and drawn < begins:
+        other = drawn + below(stream, begins - drawn)
+        order[drawn], order[other] = order[other], order[drawn]
+        unit = order[drawn]
+        drawn += 1
+        words = 1 if max_ngram_size == 1 else _run_of_words(units, unit, max_ngram_size, stream)
+        start = units[unit] // 2
+        while words > 1 and units[unit + words] // 2 - start > left:
+            words -= 1
+        stop = units[unit + words] // 2
+        if stop - start <= left and not _any(chosen, start, stop):
+            chosen[start:stop] = True
+            left -= stop - start
+
+
+@kernel
+def _any(chosen, start, stop):
+    found = False
+    for place in range(start, stop):
+        found |= chosen[place]
+    return found
+
+
+@kernel
+def _run_of_words(units, unit, max_ngram_size, stream):
+    """How many words from ``unit`` on: n with a chance of 1/n, of those that follow without a break."""
+    most, weight = 1, 1.0
+    while most < max_ngram_size and units[unit + most] % 2 == 1:
+        most += 1
+        weight += 1.0 / most
+    drawn = uniform(stream) * weight
+    words = 1
+    while words < most and drawn >= 1.0 / words:
+        drawn -= 1.0 / words
+        words += 1
+    return words
+
+
+@kernel
 def _replacement(token, mask_id, ordinary_ids, stream):
     if uniform(stream) < 0.8:
         return np.int32(mask_id)
     if uniform(stream) < 0.5:
         return token
     return ordinary_ids[below(stream, len(ordinary_ids))]
-
-
-@njit(nogil=True, cache=True)
-def document_keys(key, rows, passage):
-    """uint64[D]: the random stream of each document in one pass, from the shard's key."""
-    keys = np.empty(len(rows), np.uint64)
-    for document in range(len(rows)):
-        keys[document] = combine(combine(key, rows[document]), passage)
-    return keys

@@ -1,31 +1,106 @@
-"""The registry of pretraining objectives: what turns documents into instances."""
+"""What a pretraining objective is, and the registry of them.
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+`RecordsStage` does the same for all of them: it tokenises the corpora into one `TokenStore` a split; has the objective
+``plan`` each part once (train: ``dupe_factor`` times), in rows that say which tokens go where; shuffles the rows on disk
+by their keys (`RowSpool`); and has it ``encode`` each bucket of rows to TFRecord bytes. Both run on several threads at
+once, so that an objective keeps no state between calls, and its loops are kernels that release the interpreter lock.
 
-import pyarrow as pa
+To add one: a config (`threadmill.pretraining.config.RecordsConfig`) in `CONFIGS`, an `Objective` in `OBJECTIVES`.
+"""
+
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from threadmill.datasets.manifest import Field
-from threadmill.pretraining.bert import bert_schema, bert_tables, measure_bert
-from threadmill.pretraining.config import BertConfig
+from threadmill.pretraining.config import RecordsConfig
+from threadmill.pretraining.spool import Rows
+from threadmill.pretraining.store import StoredPart, TokenStore
+from threadmill.vocab.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
-class Objective:
-    """One way to make instances.
+class Encoded:
+    """Records as they lie in a TFRecord file.
 
     Attributes:
-        config: the class of its settings; its field ``objective`` names this entry.
-        schema: config -> the features of a record.
-        tables: (documents, vocabulary, config, key, pass) -> the instances of one pass over the documents.
-        measure: a table -> sums for the manifest's statistics.
+        content: uint8, framed records end to end.
+        records: their number.
+        measured: sums over them for the manifest's statistics, such as "tokens".
     """
 
-    config: type[Any]
-    schema: Callable[[Any], tuple[Field, ...]]
-    tables: Callable[..., Iterator[pa.Table]]
-    measure: Callable[[pa.Table], dict[str, int]]
+    content: npt.NDArray[np.uint8]
+    records: int
+    measured: Mapping[str, int] = field(default_factory=dict)
 
 
-OBJECTIVES = {"bert": Objective(BertConfig, bert_schema, bert_tables, measure_bert)}
+class Objective(ABC):
+    """One way to make records.
+
+    Args:
+        config: its settings.
+        vocabulary: of the store's tokens.
+
+    Attributes:
+        columns: of a planned row, int64 each. Column 0, `spool.KEY`, is the row's key: 64 random bits (a uint64 seen as an
+            int64) that depend on the key given to ``plan``, the document's number in its part and the row's in the document.
+            It decides the row's shard and place, and seeds what ``encode`` draws. The rest is the objective's own matter.
+    """
+
+    columns: ClassVar[int]
+
+    def __init__(self, config: Any, vocabulary: Vocabulary) -> None:
+        self.config, self.vocabulary = config, vocabulary
+
+    @abstractmethod
+    def schema(self) -> tuple[Field, ...]:
+        """The features of a record, as ``int64[n]`` or ``float32[n]``."""
+
+    @abstractmethod
+    def bytes_per_token(self) -> float:
+        """About how many bytes of records one pass makes of a token, before any compression: to choose the shards' number."""
+
+    def dropped(self, store: TokenStore, part: StoredPart) -> Mapping[str, int]:
+        """Reason -> documents of the part that ``plan`` makes nothing of."""
+        return {}
+
+    def counts(self, store: TokenStore, part: StoredPart) -> Mapping[str, int]:
+        """What is to be told of the part's documents beside the funnel: name -> a number."""
+        return {}
+
+    def warn(self, store: TokenStore, split: str) -> None:
+        """Warns of what makes a split's records worse than they should be; nothing as a rule."""
+        return None
+
+    @abstractmethod
+    def plan(self, store: TokenStore, part: StoredPart, key: np.uint64) -> Iterator[Rows]:
+        """One pass over the documents of a part, as blocks of rows of bounded size, however large a document is.
+
+        Args:
+            key: of the random stream of this part in this pass; a document's is ``combine(key, document - part.first)``.
+
+        Yields:
+            int64[n, columns], C-contiguous and not used again.
+        """
+
+    @abstractmethod
+    def encode(self, store: TokenStore, rows: Rows) -> Iterator[Encoded]:
+        """The records of a bucket of rows (a slice of a shard, all of it as a rule), a few thousand at a time.
+
+        Args:
+            rows: int64[n, columns] in the order of their keys, which records keep. n is bounded (a few hundred thousand).
+        """
+
+
+OBJECTIVES = {"bert": "threadmill.pretraining.bert:BertObjective"}
+
+
+def make_objective(config: RecordsConfig, vocabulary: Vocabulary) -> Objective:
+    """The objective that ``config`` is the settings of."""
+    objective: Objective = pkgutil.resolve_name(OBJECTIVES[config.objective])(config, vocabulary)
+    return objective

@@ -1,78 +1,167 @@
-"""The records stage: a conversations dataset and a vocabulary to pretraining records, shard by shard."""
+"""The records stage: any corpora and a vocabulary to pretraining records of one objective."""
 
-import re
+import gzip
+import logging
+import math
+import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from threadmill.conversations.reading import read_examples
-from threadmill.conversations.statistics import CONVERSATIONS
+from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
-from threadmill.datasets.dataset import Dataset
-from threadmill.datasets.shards import ShardName
-from threadmill.datasets.tfrecord import encode_examples
-from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
+from threadmill.datasets.shards import MAX_SHARDS, ShardName
+from threadmill.documents.sources import TEXT_KIND, Corpora, Part, open_corpora
+from threadmill.engine.ordered import map_in_order
+from threadmill.engine.stage import Plan, ShardStream, StreamStage, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
-from threadmill.pretraining.config import BertConfig
-from threadmill.pretraining.documents import conversation_documents
-from threadmill.pretraining.objectives import OBJECTIVES
+from threadmill.pretraining.config import BertConfig, RecordsConfig
+from threadmill.pretraining.objectives import Objective, make_objective
+from threadmill.pretraining.spool import RowSpool
+from threadmill.pretraining.store import TokenStore
+from threadmill.pretraining.tokens import tokenise
 from threadmill.randomness import stream_key
-from threadmill.vocab.vocabulary import STAGE as VOCABULARY
 from threadmill.vocab.vocabulary import Vocabulary
 
-_SUFFIX = "tfrecord"
-_EARLIER_CONTEXT = re.compile(r"context/(\d+)")
+log = logging.getLogger(__name__)
+
+_SUFFIXES = {"": "tfrecord", "gzip": "tfrecord.gz"}
+_SHARD_BYTES = 128 << 20
+_BUCKET_BYTES = 2 * _SHARD_BYTES  # of records; their rows are a tenth of it, and a thread holds those of one bucket
+_TEXT_BYTES_A_TOKEN = 4
+_UNPACKED = 3  # how much larger compressed text is
+_GZIPPED = 0.3  # how much smaller compressed records are
+_GZIP_LEVEL = 6
 
 
-class RecordsStage(MapStage):
-    """Makes one shard of records from each shard of conversations, under the same name.
+class RecordsStage(StreamStage):
+    """Makes records of an objective from all documents of the corpora, shuffled over all shards of their split.
 
-    A document is one example, its turns oldest first; a sentence is a turn. What is drawn depends on the seed, the
-    shard's name, the document's row and the pass. The records of a pass are shuffled within their shard; the passes
-    follow one another, so that a reader meets a document's duplicates epochs apart.
+    Each split's text becomes tokens in a `TokenStore`, the tokens become planned rows, shuffled on disk in a `RowSpool`,
+    and each shard is laid out, masked and encoded from its rows. What is drawn depends on the seed, the part of the corpus,
+    the document's number in it and the pass; a record's shard and place are a hash of these and its number in the
+    document. So the bytes depend neither on the number of workers nor on retries, and memory neither on the size of a file
+    or a document nor on ``dupe_factor``.
 
-    The funnel counts examples. Statistics: ``splits``, and for each split the sums that its objective measures.
+    The funnel counts documents (of conversations: examples). Statistics: ``splits``, and for each split the sums that its
+    objective measures.
+
+    Args:
+        corpora: text files, folders of them, text corpora or conversations datasets; a single one may be given as it is.
+        vocabulary_uri: a vocabulary dataset.
     """
 
     name = "records"
-    version = 1
-    unit = "examples"
+    version = 2
+    unit = "documents"
 
-    def __init__(self, conversations_uri: str, vocabulary_uri: str, config: BertConfig | None = None) -> None:
-        self.conversations_uri = conversations_uri
+    def __init__(self, corpora: str | Sequence[str], vocabulary_uri: str, config: RecordsConfig | None = None) -> None:
+        self.corpora = (corpora,) if isinstance(corpora, str) else tuple(corpora)
         self.vocabulary_uri = vocabulary_uri
         self.config = config or BertConfig()
 
     def plan(self) -> Plan:
-        """A task for each shard of each split."""
-        conversations = Dataset.open(self.conversations_uri, *CONVERSATIONS)
-        vocabulary = Dataset.open(self.vocabulary_uri, VOCABULARY)
-        sources = [(name, conversations.path(shard)) for shard in conversations.shards() if (name := ShardName.parse(shard.name))]
-        tasks = tuple(Task(str(replace(name, suffix=_SUFFIX)), (path, name.split)) for name, path in sources)
-        schema = OBJECTIVES[self.config.objective].schema(self.config)
-        return Plan((conversations.as_input(), vocabulary.as_input()), tasks, schema, conversations.manifest.partial)
+        """A task for each output shard of each split."""
+        self._opened = _Opened(*self._open())
+        opened = self._opened
+        tasks = tuple(task for split in opened.corpora.splits() for task in self._tasks(split))
+        inputs = (*opened.corpora.inputs, opened.objective.vocabulary.as_input())
+        return Plan(inputs, tasks, opened.objective.schema(), opened.corpora.partial)
 
-    def process(self, task: Task, output: TaskOutput) -> TaskResult:
-        """Makes the records of one shard."""
-        conversations = Dataset.open(self.conversations_uri)
-        vocabulary = Vocabulary.load(self.vocabulary_uri)
-        path, split = task.payload
-        objective = OBJECTIVES[self.config.objective]
-        columns = turn_columns([field.name for field in conversations.manifest.schema])
-        examples = read_examples(path, [*columns, "thread_id"])
-        counters, measured = Counters(), Counter[str]()
-        documents = conversation_documents(examples, columns, vocabulary, counters, keep_prefixes=self.config.keep_prefixes)
-        del examples
-        key = stream_key(self.config.objective, self.config.random_seed, task.name)
-        with output.shard(task.name) as stream:
-            for passage in range(self.config.dupe_factor if split == "train" else 1):
-                for table in objective.tables(documents, vocabulary, self.config, key, passage):
-                    stream.write(encode_examples(table))
-                    stream.records += table.num_rows
-                    measured.update(objective.measure(table))
-            counters.written = stream.records
-        return output.result(task, counters, {split: dict(measured)})
+    def _open(self) -> tuple[Corpora, Objective]:
+        objective = make_objective(self.config, Vocabulary.load(self.vocabulary_uri))
+        return open_corpora(self.corpora), objective
+
+    def _tasks(self, split: str) -> Iterator[Task]:
+        count = self._shards(split)
+        for index in range(count):
+            name = ShardName(split, index, count, _SUFFIXES[self.config.compression])
+            yield Task(str(name), name)
+
+    def _shards(self, split: str) -> int:
+        """How many shards a split gets: a power of two, of about 128 MB each by the size of the parts."""
+        if self.config.num_shards and split == "train":
+            return self.config.num_shards
+        tokens = sum(_text_bytes(part) for part in self._opened.corpora.parts if part.split == split) / _TEXT_BYTES_A_TOKEN
+        size = tokens * self._passes(split) * self._opened.objective.bytes_per_token()
+        size *= _GZIPPED if self.config.compression else 1
+        power = max(0, round(math.log2(max(size, 1) / _SHARD_BYTES)))
+        return min(MAX_SHARDS, int(2**power))
+
+    def _passes(self, split: str) -> int:
+        return self.config.dupe_factor if split == "train" else 1
+
+    def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
+        """Does the tasks, one split after the other."""
+        for split in dict.fromkeys(task.payload.split for task in tasks):
+            with ExitStack() as stack:
+                folder = stack.enter_context(_scratch(uri))
+                counters = Counters()
+                store = self._tokenise(split, folder, counters, workers)
+                spool = stack.enter_context(closing(self._plan_rows(split, store, folder, workers)))
+
+                def write(task: Task, store: TokenStore = store, spool: RowSpool = spool, counters: Counters = counters) -> Any:
+                    return self._write(task, uri, store, spool, counters)
+
+                yield from map_in_order(write, [task for task in tasks if task.payload.split == split], workers)
+
+    def _tokenise(self, split: str, folder: Path, counters: Counters, workers: int) -> TokenStore:
+        parts = [part for part in self._opened.corpora.parts if part.split == split]
+        objective = self._opened.objective
+        store = tokenise(
+            *(parts, objective.vocabulary, folder / "tokens", counters),
+            keep_prefixes=self.config.keep_prefixes,
+            workers=workers,
+        )
+        for part in store.parts:
+            for reason, count in objective.dropped(store, part).items():
+                counters.kept -= count
+                counters.drop(reason, count)
+            for name, count in objective.counts(store, part).items():
+                counters.extra[name] = counters.extra.get(name, 0) + count
+        objective.warn(store, split)
+        log.info("records: %s split: %s tokens in %s documents", split, f"{store.tokens:,}", f"{store.documents:,}")
+        return store
+
+    def _plan_rows(self, split: str, store: TokenStore, folder: Path, workers: int) -> RowSpool:
+        objective, passes, shards = self._opened.objective, self._passes(split), self._shards(split)
+        size = store.lengths.sum() * passes * objective.bytes_per_token() / shards
+        spool = RowSpool(folder / "rows", objective.columns, shards * max(1, math.ceil(size / _BUCKET_BYTES)))
+
+        def plan(item: tuple[Any, int]) -> None:
+            part, passage = item
+            key = stream_key(self.config.objective, self.config.random_seed, part.name, passage)
+            for rows in objective.plan(store, part, key):
+                spool.add(rows)
+            store.release()
+
+        for _ in map_in_order(plan, ((part, passage) for part in store.parts for passage in range(passes)), workers):
+            pass
+        return spool
+
+    def _write(self, task: Task, uri: str, store: TokenStore, spool: RowSpool, counters: Counters) -> TaskResult:
+        """Writes one shard; the first of its split accounts for the split's documents."""
+        shard: ShardName = task.payload
+        buckets = spool.buckets // shard.count
+        output, measured = TaskOutput(uri), Counter[str]()
+        try:
+            with output.shard(task.name) as stream, _compressed(stream, self.config.compression) as sink:
+                for bucket in range(shard.index * buckets, (shard.index + 1) * buckets):
+                    for encoded in self._opened.objective.encode(store, spool.read(bucket)):
+                        sink.write(encoded.content.data)
+                        stream.records += encoded.records
+                        measured.update(encoded.measured)
+                    store.release()
+            funnel = Counters(written=stream.records)
+            if shard.index == 0:
+                funnel.merge(counters)
+            return output.result(task, funnel, {shard.split: dict(measured)})
+        except BaseException:
+            output.discard()
+            raise
 
     def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The sums of each split."""
@@ -85,13 +174,38 @@ class RecordsStage(MapStage):
     def check(self, counters: Counters) -> None:
         """Raises InputError where there is no record at all."""
         if not counters.written:
+            dropped = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counters.dropped.items()))
             raise InputError(
-                f"{self.conversations_uri}: none of its {counters.read} examples has two turns with text; "
-                "check the filters that made it"
+                f"{', '.join(self.corpora)}: no record could be made of its {counters.read:,} documents "
+                f"({dropped or 'none read'}); name a corpus with more text, or check the filters that made it"
             )
 
 
-def turn_columns(names: Sequence[str]) -> list[str]:
-    """The features of a conversations dataset that hold turns, oldest first: context/8 .. context/0, context, response."""
-    earlier = [name for name in names if _EARLIER_CONTEXT.fullmatch(name)]
-    return [*sorted(earlier, key=lambda name: -int(name.partition("/")[2])), "context", "response"]
+@dataclass(frozen=True)
+class _Opened:
+    """What `RecordsStage.plan` found."""
+
+    corpora: Corpora
+    objective: Objective
+
+
+def _text_bytes(part: Part) -> int:
+    return part.size * (_UNPACKED if part.kind == TEXT_KIND and part.stop < 0 else 1)
+
+
+@contextmanager
+def _scratch(uri: str) -> Iterator[Path]:
+    """A folder on this machine: below the output, from where a later run removes what a killed one left, or a temporary one."""
+    folder = storage.local_path(uri) if storage.is_local(uri) else None
+    with tempfile.TemporaryDirectory(prefix=storage.TEMPORARY_PREFIX, dir=folder) as scratch:
+        yield Path(scratch)
+
+
+@contextmanager
+def _compressed(stream: ShardStream, compression: str) -> Iterator[Any]:
+    """The stream itself, or one that compresses into it: without a time or a name, the same bytes each time."""
+    if not compression:
+        yield stream
+        return
+    with gzip.GzipFile("", "wb", _GZIP_LEVEL, stream, mtime=0) as sink:
+        yield sink

@@ -1,0 +1,187 @@
+"""The tokens of a split's documents in flat files: written front to back, then mapped into memory for random access."""
+
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from threadmill.documents.blocks import DocumentBlock
+from threadmill.documents.sources import Part
+from threadmill.vocab.vocabulary import TokenLines
+
+Integers = npt.NDArray[np.int64]
+
+_MOST_IN_16_BITS = 1 << 16
+_KEPT_MAPPED = 128 << 20  # bytes; what is mapped counts as this process's memory, though the system can drop it
+_FILES = {"starts": np.int64, "lengths": np.int32, "document_offsets": np.int64, "groups": np.int64, "group_offsets": np.int64}
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A part of the corpora in a store: its documents are those from ``first`` up to ``stop``.
+
+    Attributes:
+        name, kind: of the `Part`; random streams are keyed by the name.
+    """
+
+    name: str
+    kind: str
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """D documents of M sentences in all, in G groups: those of one thread are one group, in text each document is one.
+
+    Sentence s is ``ids[starts[s] : starts[s] + lengths[s]]``, and none is empty. Document d has the sentences from
+    ``document_offsets[d]`` up to ``document_offsets[d + 1]``, one at least; group g the documents from ``group_offsets[g]``
+    up to ``group_offsets[g + 1]``. In text a document's sentences follow one another in ``ids`` without a gap; in
+    conversations a turn that several documents share is stored once.
+
+    Attributes:
+        ids: uint16[T], or int32[T] where the vocabulary is larger than 65,536.
+        starts: int64[M]; lengths: int32[M].
+        document_offsets: int64[D + 1].
+        groups: int64[D], the group of each document, ascending.
+        group_offsets: int64[G + 1].
+        parts: in the store's order; their documents cover it without a gap.
+    """
+
+    ids: npt.NDArray[Any]
+    starts: Integers
+    lengths: npt.NDArray[np.int32]
+    document_offsets: Integers
+    groups: Integers
+    group_offsets: Integers
+    parts: tuple[StoredPart, ...]
+    maps: tuple[mmap.mmap, ...] = ()
+
+    @property
+    def documents(self) -> int:
+        """D."""
+        return len(self.groups)
+
+    @property
+    def tokens(self) -> int:
+        """T; a sentence that documents share counts once."""
+        return len(self.ids)
+
+    def sentences_of(self, part: StoredPart) -> Integers:
+        """int64[n]: the number of sentences of each document of a part."""
+        return np.diff(self.document_offsets[part.first : part.stop + 1])
+
+    def release(self) -> None:
+        """Lets go of the pages that were read, where the store is large; they are read again from the system's cache."""
+        if sum(map(len, self.maps)) > _KEPT_MAPPED:
+            for mapped in self.maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+
+class StoreWriter:
+    """Writes a split's documents block by block, in their order, and opens them as a `TokenStore`.
+
+    Args:
+        folder: an empty one, on this machine.
+        vocabulary_size: decides the width of an id.
+    """
+
+    def __init__(self, folder: Path, vocabulary_size: int) -> None:
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._types = {"ids": np.uint16 if vocabulary_size <= _MOST_IN_16_BITS else np.int32, **_FILES}
+        self._files: dict[str, IO[bytes]] = {name: open(folder / name, "wb") for name in self._types}  # noqa: SIM115
+        self._tokens = self._sentences = self._documents = self._groups = 0
+        for name in ("document_offsets", "group_offsets"):
+            self._write(name, np.zeros(1))
+        self._part: Part | None = None
+        self._first = 0
+        self._last_group = -1
+        self._open: tuple[int, int] | None = None  # sentences and group of the part's last document, which may go on
+        self._parts: list[StoredPart] = []
+
+    def append(self, part: Part, block: DocumentBlock, lines: TokenLines) -> int:
+        """Adds a block of ``part``, whose lines became ``lines``; sentences without a token are left out.
+
+        Returns:
+            The documents that are left out with all their sentences, of those that are whole by now.
+        """
+        dropped = 0
+        if part is not self._part:
+            dropped = self.end_part()
+            self._part, self._first = part, self._documents
+        elif not block.continues:
+            dropped = self._close_document()
+        self._write("ids", lines.ids)
+        lengths = np.diff(lines.offsets)[block.sentences]
+        starts = lines.offsets[:-1][block.sentences] + self._tokens
+        kept = lengths > 0
+        self._write("starts", starts[kept])
+        self._write("lengths", lengths[kept])
+        self._tokens += len(lines.ids)
+        counts = np.diff(np.concatenate([[0], np.cumsum(kept)])[np.concatenate([[0], block.ends])])
+        if self._open is not None:
+            counts[0] += self._open[0]
+        self._open = int(counts[-1]), int(block.groups[-1])
+        return dropped + self._put_documents(counts[:-1], block.groups[:-1])
+
+    def end_part(self) -> int:
+        """Ends the part that is being written; returns as `append` does."""
+        dropped = self._close_document()
+        if self._part is not None:
+            self._parts.append(StoredPart(self._part.name, self._part.kind, self._first, self._documents))
+        self._part, self._last_group = None, -1
+        return dropped
+
+    def open(self) -> TokenStore:
+        """What was written, mapped into memory."""
+        self._write("group_offsets", np.array([self._documents] if self._documents else []))
+        for file in self._files.values():
+            file.close()
+        maps: list[mmap.mmap] = []
+        ids, starts, lengths, document_offsets, groups, group_offsets = (self._map(name, maps) for name in self._types)
+        return TokenStore(ids, starts, lengths, document_offsets, groups, group_offsets, tuple(self._parts), tuple(maps))
+
+    def close(self) -> None:
+        """Closes the files; for a run that fails."""
+        for file in self._files.values():
+            file.close()
+
+    def _close_document(self) -> int:
+        if self._open is None:
+            return 0
+        sentences, group = self._open
+        self._open = None
+        return self._put_documents(np.array([sentences]), np.array([group]))
+
+    def _put_documents(self, counts: Integers, groups: Integers) -> int:
+        kept = counts > 0
+        dropped = len(counts) - int(kept.sum())
+        counts, groups = counts[kept], groups[kept]
+        if not len(counts):
+            return dropped
+        is_first = np.diff(groups, prepend=self._last_group) != 0
+        begins = self._documents + np.flatnonzero(is_first)
+        self._write("document_offsets", self._sentences + np.cumsum(counts))
+        self._write("groups", self._groups - 1 + np.cumsum(is_first))
+        self._write("group_offsets", begins[begins > 0])
+        self._sentences += int(counts.sum())
+        self._documents += len(counts)
+        self._groups += len(begins)
+        self._last_group = int(groups[-1])
+        return dropped
+
+    def _write(self, name: str, values: npt.NDArray[Any]) -> None:
+        self._files[name].write(np.ascontiguousarray(values, self._types[name]).data.cast("B") if len(values) else b"")
+
+    def _map(self, name: str, maps: list[mmap.mmap]) -> npt.NDArray[Any]:
+        path = self._folder / name
+        if not path.stat().st_size:
+            return np.zeros(0, self._types[name])
+        with open(path, "rb") as file:
+            # Copy on write, so that the arrays are as writable as any: one compiled kernel serves both.
+            maps.append(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+        return np.frombuffer(maps[-1], self._types[name])
