@@ -88,8 +88,8 @@ class RecordsStage(StreamStage):
         tokens = sum(_text_bytes(part) for part in self._opened.corpora.parts if part.split == split) / _TEXT_BYTES_A_TOKEN
         size = tokens * self._passes(split) * self._opened.objective.bytes_per_token()
         size *= _GZIPPED if self.config.compression else 1
-        power = max(0, round(math.log2(max(size, 1) / _SHARD_BYTES)))
-        return min(MAX_SHARDS, int(2**power))
+        count: int = 2 ** max(0, round(math.log2(max(size, 1) / _SHARD_BYTES)))
+        return min(MAX_SHARDS, count)
 
     def _passes(self, split: str) -> int:
         return self.config.dupe_factor if split == "train" else 1
