@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from threadmill import __version__
 from threadmill.commands import (
+    corpus,
     datasets,
     deduplication,
     inspect,
@@ -24,7 +25,7 @@ from threadmill.commands import (
 )
 from threadmill.errors import ConfigError, ThreadmillError
 
-_AREAS = (reddit, tables, takedown, deduplication, vocabulary, pretraining, inspect, training, reports, views, datasets)
+_AREAS = (reddit, tables, takedown, deduplication, corpus, vocabulary, pretraining, inspect, training, reports, views, datasets)
 
 
 class _Parser(argparse.ArgumentParser):

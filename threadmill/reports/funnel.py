@@ -10,6 +10,7 @@ from threadmill.datasets.manifest import Manifest
 
 # What each stage counts: its input's unit and its output's. Another stage's are called records.
 _UNITS = {
+    "corpus": ("documents", "lines"),
     "ingest": ("lines", "comments"),
     "threads": ("comments", "comments"),
     "conversations": ("comments", "examples"),
@@ -21,7 +22,7 @@ _UNITS = {
     "report": ("datasets", "files"),
 }
 _RECORDS = ("records", "records")
-_IN_ONE_PASS = {"max_bad_fraction", "source_month"}  # settings of how sources are read
+_IN_ONE_PASS = {"source_month"}  # settings of how sources are read
 
 
 @dataclass(frozen=True)
