@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,11 +8,16 @@ from tests.pretraining.documents_of_sentences import CLS, DOCUMENTS, FIRST, PAD,
 from threadmill.pretraining.context_response import (
     COLUMNS,
     CONTEXT_CUT,
+    KEY,
+    RECORD,
     RESPONSE_CUT,
     lay_out_pairs,
     plan_text_pairs,
     plan_turn_pairs,
+    record_bounds,
+    set_keys,
 )
+from threadmill.randomness import stream_key
 
 ROOMS = st.integers(1, 15)
 
@@ -18,7 +25,7 @@ ROOMS = st.integers(1, 15)
 def pairs(sentences: Sentences, context: int, response: int, turns: bool = True) -> list[tuple[list[int], list[int], int, int]]:
     """The context's and the response's ids of each pair, and whether each was cut; each laid out in a record of its own."""
     rows = planned(plan_turn_pairs if turns else plan_text_pairs, sentences, COLUMNS, 2, context, response)
-    encoder, decoder = lay_out(sentences, rows, np.arange(len(rows)), context, response + 1, turns)
+    encoder, decoder = lay_out(sentences, rows, np.arange(len(rows)), context, response + 1)
     found = []
     for row, (ids, segments), (inputs, labels, places) in zip(rows, encoder, decoder, strict=True):
         assert segments[segments > 0].tolist() == [1] * int((ids != PAD).sum())
@@ -30,14 +37,15 @@ def pairs(sentences: Sentences, context: int, response: int, turns: bool = True)
     return found
 
 
-def lay_out(sentences: Sentences, rows, records, encoder_length, decoder_length, turns):
+def lay_out(sentences: Sentences, rows, records, encoder_length, decoder_length):
     count = int(records[-1]) + 1 if len(records) else 0
-    ids = [np.full((count, length), PAD) for length in (encoder_length, decoder_length, decoder_length)]
-    segments = [np.zeros((count, length), np.int64) for length in (encoder_length, decoder_length)]
-    arrays = (ids[0], segments[0], ids[1], ids[2], segments[1])
+    lengths = np.array([encoder_length] * 2 + [decoder_length] * 3)
+    values = np.full((count, lengths.sum()), -1, np.int32)
     store = (sentences.ids, sentences.starts, sentences.lengths)
-    lay_out_pairs(rows, records, *store, CLS, SEP, np.full(len(rows), turns), *arrays)
-    return list(zip(ids[0], segments[0], strict=True)), list(zip(ids[1], ids[2], segments[1], strict=True))
+    sizes, columns = np.array([encoder_length, decoder_length]), np.cumsum(lengths) - lengths
+    lay_out_pairs(rows, records, *store, CLS, SEP, PAD, sizes, columns, values)
+    features = np.split(values, np.cumsum(lengths)[:-1], axis=1)
+    return list(zip(*features[:2], strict=True)), list(zip(*features[2:], strict=True))
 
 
 def text(tokens: list[int]) -> str:
@@ -125,7 +133,7 @@ def test_pairs_of_a_record_stand_side_by_side_under_their_numbers(sizes, random)
     rows = planned(plan_turn_pairs, sentences, COLUMNS, 2, 5, 5)
     records = np.sort([random.randrange(3) for _ in rows])
     records = np.unique(records, return_inverse=True)[1]
-    encoder, decoder = lay_out(sentences, rows, records, 70, 80, turns=True)
+    encoder, decoder = lay_out(sentences, rows, records, 70, 80)
     for record, ((ids, segments), (inputs, labels, places)) in enumerate(zip(encoder, decoder, strict=True)):
         here = [pair for pair, place in enumerate(records) if place == record]
         for number, pair in enumerate(here, 1):
@@ -139,3 +147,20 @@ def test_pairs_of_a_record_stand_side_by_side_under_their_numbers(sizes, random)
         assert np.flatnonzero(segments).tolist() == list(range(int((segments > 0).sum())))
         assert (ids[segments == 0] == PAD).all()
         assert (inputs[places == 0] == PAD).all()
+
+
+def test_keys_keep_the_pairs_of_a_record_together():
+    rows = np.zeros((7, COLUMNS), np.int64)
+    rows[:, RECORD] = [5, 6, 5, 7, 6, 5, 9]
+    set_keys(rows, stream_key("test"), 5, 5)
+    order = np.argsort(rows[:, KEY].astype(np.uint64))
+    bounds = record_bounds(rows[order])
+    groups = [order[start:end].tolist() for start, end in pairwise(bounds)]
+    assert sorted(groups) == [[0, 2, 5], [1, 4], [3], [6]]
+    again = rows.copy()
+    set_keys(again, stream_key("other"), 5, 5)
+    assert not set(again[:, KEY].tolist()) & set(rows[:, KEY].tolist())
+
+
+def test_no_rows_are_no_records():
+    assert record_bounds(np.zeros((0, COLUMNS), np.int64)).tolist() == [0]

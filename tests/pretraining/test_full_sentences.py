@@ -5,18 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pretraining.documents_of_sentences import CLS, DOCUMENTS, FIRST, PAD, SEP, Sentences, planned, sentences_of_lengths
-from threadmill.pretraining.full_sentences import COLUMNS, lay_out_full_sentences, plan_full_sentences
+from threadmill.pretraining.full_sentences import COLUMNS, KEY, lay_out_full_sentences, plan_full_sentences
+from threadmill.randomness import stream_key
 
 LENGTHS = st.integers(3, 20)
 
 
 def instances(sentences: Sentences, length: int, across: bool) -> list[list[int]]:
-    rows = planned(plan_full_sentences, sentences, COLUMNS, 3, length, across)
-    input_ids, input_mask = np.full((len(rows), length), PAD), np.zeros((len(rows), length), np.int64)
-    lay_out_full_sentences(
-        *(rows, sentences.ids, sentences.starts, sentences.lengths, sentences.ends, CLS, SEP, input_ids, input_mask)
-    )
+    rows = planned(plan_full_sentences, sentences, COLUMNS, 3, 0, stream_key("test"), length, across)
+    assert len(set(rows[:, KEY].tolist())) == len(rows)
+    values = np.full((len(rows), 3 * length), -1, np.int32)  # ids, mask, and another feature
+    store = (sentences.ids, sentences.starts, sentences.lengths, sentences.ends)
+    lay_out_full_sentences(rows, *store, CLS, SEP, PAD, length, np.array([0, length]), values)
+    input_ids, input_mask, other = np.split(values, 3, axis=1)
     assert ((input_ids != PAD) == (input_mask == 1)).all()
+    assert set(input_mask.flat) <= {0, 1}
+    assert not other.any()
     return [row[mask == 1].tolist() for row, mask in zip(input_ids, input_mask, strict=True)]
 
 

@@ -3,20 +3,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pretraining.documents_of_sentences import DOCUMENTS, FIRST, PAD, SEP, Sentences, planned, sentences_of_lengths
-from threadmill.pretraining.token_runs import COLUMNS, lay_out_runs, plan_runs
+from threadmill.pretraining.token_runs import COLUMNS, KEY, lay_out_runs, plan_runs
+from threadmill.randomness import stream_key
 
 LENGTHS = st.integers(2, 20)
 
 
-def runs(sentences: Sentences, length: int, separate_turns: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The ids and segments; the mask is checked here."""
-    rows = planned(plan_runs, sentences, COLUMNS, 3, length, separate_turns)
-    shape = (len(rows), length)
-    input_ids, input_mask, segment_ids = np.full(shape, PAD), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+def runs(sentences: Sentences, length: int, separate_turns: bool, seed: int = -1) -> tuple[np.ndarray, np.ndarray]:
+    """The ids and segments; the mask and the keys are checked here. A ``seed`` shifts the runs."""
+    rows = planned(plan_runs, sentences, COLUMNS, 3, 0, stream_key(seed), length, seed >= 0, separate_turns)
+    assert len(set(rows[:, KEY].tolist())) == len(rows)
+    values = np.full((len(rows), 3 * length), -1, np.int32)
     store = (sentences.ids, sentences.starts, sentences.lengths, sentences.ends)
-    lay_out_runs(rows, *store, SEP, np.full(len(rows), separate_turns), input_ids, input_mask, segment_ids)
+    segments = lay_out_runs(rows, *store, SEP, PAD, length, np.array([0, length, 2 * length]), values)
+    input_ids, input_mask, segment_ids = np.split(values, 3, axis=1)
+    assert set(input_mask.flat) <= {0, 1}
     assert ((input_ids != PAD) == (input_mask == 1)).all()
     assert ((segment_ids > 0) == (input_mask == 1)).all()
+    assert segments == segment_ids.max(axis=1, initial=0).sum()
     return input_ids, segment_ids
 
 
@@ -72,3 +76,12 @@ def test_a_segment_is_of_one_document_and_segments_are_numbered_from_one(documen
         assert all(len(owner) == 1 for owner in owners[1:])
         assert len(owners[0]) <= 1
         assert len(set().union(*owners)) == sum(map(len, owners))
+
+
+def test_another_key_shifts_the_runs():
+    sentences = sentences_of_lengths([[5, 9, 7], [8, 8]])
+    made = [runs(sentences, 6, False, seed)[0] for seed in range(8)]
+    assert len({int((ids[0] != PAD).sum()) for ids in made}) > 2
+    for ids in made:
+        assert ids[(ids != PAD) & (ids != SEP)].tolist() == sentences.tokens
+        assert (ids[1:-1] != PAD).all()

@@ -52,13 +52,67 @@ class BertConfig(RecordsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.max_predictions_per_seq > self.max_seq_length:
-            raise ConfigError(
-                f"max_predictions_per_seq is {self.max_predictions_per_seq}, more than max_seq_length {self.max_seq_length}; "
-                "about max_seq_length x masked_lm_prob is usual (20 for 128)"
-            )
-        if not self.masked_lm_prob:
-            raise ConfigError("masked_lm_prob is 0, so that there is nothing to learn; 0.15 is usual")
+        _check_masking(self.max_seq_length, self.max_predictions_per_seq, self.masked_lm_prob)
 
 
-CONFIGS: dict[str, type[RecordsConfig]] = {"bert": BertConfig}
+@dataclass(frozen=True)
+class RobertaConfig(RecordsConfig):
+    """RoBERTa's full sentences (Liu et al. 2019); what masks them is a setting of training, or static here."""
+
+    max_seq_length: int = setting(128, "Tokens of an instance, with the special ones", minimum=3)
+    max_predictions_per_seq: int = setting(20, "Masked tokens of an instance at most", minimum=1)
+    masked_lm_prob: float = setting(0.15, "Share of an instance's tokens that are masked", minimum=0, maximum=1)
+    do_whole_word_mask: bool = setting(False, "Mask all tokens of a word or none")
+    across_documents: bool = setting(
+        True, "Pack sentences across documents, with a separator between them; without, an instance ends with its document"
+    )
+    static_masking: bool = setting(False, "Mask the records here; without, training masks them anew each time it reads them")
+    dupe_factor: int = setting(
+        1,
+        "Passes over each training document; more than one are of use with static masking, each with masks of its own",
+        minimum=1,
+    )
+    objective: str = field(default="roberta", init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_masking(self.max_seq_length, self.max_predictions_per_seq, self.masked_lm_prob)
+
+
+@dataclass(frozen=True)
+class CausalConfig(RecordsConfig):
+    """Causal language modelling: documents end to end, cut into runs."""
+
+    max_seq_length: int = setting(128, "Tokens of a run, separators included", minimum=2)
+    dupe_factor: int = setting(1, "Passes over each training document, each cut at other places", minimum=1)
+    objective: str = field(default="causal", init=False)
+
+
+@dataclass(frozen=True)
+class Seq2SeqConfig(RecordsConfig):
+    """Contexts and responses for sequence-to-sequence models: every turn of a conversation is learned as a response once."""
+
+    max_seq_length: int = setting(128, "Tokens of the context, separators included", minimum=2)
+    max_target_length: int = setting(64, "Tokens of the response, with the special one that begins or ends it", minimum=2)
+    packing: bool = setting(True, "Pack several pairs into a record; without, each has a record of its own")
+    length_buckets: int = setting(
+        16, "Classes of length by which pairs are packed, the longest first; 1 packs them as they come", minimum=1
+    )
+    dupe_factor: int = setting(1, "Passes over each training document, each packed in another way", minimum=1)
+    keep_prefixes: bool = field(default=True, init=False)
+    objective: str = field(default="seq2seq", init=False)
+
+
+def _check_masking(length: int, predictions: int, masked_lm_prob: float) -> None:
+    if predictions > length:
+        raise ConfigError(
+            f"max_predictions_per_seq is {predictions}, more than max_seq_length {length}; "
+            "about max_seq_length x masked_lm_prob is usual (20 for 128)"
+        )
+    if not masked_lm_prob:
+        raise ConfigError("masked_lm_prob is 0, so that there is nothing to learn; 0.15 is usual")
+
+
+CONFIGS: dict[str, type[RecordsConfig]] = {
+    config.objective: config for config in (BertConfig, RobertaConfig, Seq2SeqConfig, CausalConfig)
+}

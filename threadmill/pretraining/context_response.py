@@ -1,12 +1,21 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 """Pairs of a context and a response, for sequence-to-sequence models: from the turns of a thread, or from running text."""
 
-from threadmill.kernels import kernel
+import numpy as np
 
-# The columns of a plan: the document; where the context begins (a sentence, tokens of it to skip) and its length with the
-# separators; the sentence where the response begins and its length in tokens; 1 where either was cut to fit.
-DOCUMENT, CONTEXT, SKIP, CONTEXT_LENGTH, RESPONSE, RESPONSE_LENGTH, CONTEXT_CUT, RESPONSE_CUT = range(8)
-COLUMNS = 8
+from threadmill.kernels import kernel
+from threadmill.randomness import combine
+
+# The columns of a row: its key (see spool.KEY), and the number of the record that it is packed into, which the planner of
+# records sets; where the context begins (a sentence, tokens of it to skip) and its length with the separators; the sentence
+# where the response begins and its length in tokens; 1 where either was cut to fit; 1 where a separator stands between the
+# context's sentences.
+KEY, RECORD, CONTEXT, SKIP, CONTEXT_LENGTH, RESPONSE, RESPONSE_LENGTH, CONTEXT_CUT, RESPONSE_CUT, TURNS = range(10)
+COLUMNS = 10
+
+# A key's high bits are its record's; the low ones, the pair's place in it, so that the pairs of a record stay together.
+_SLOT_BITS = 12
+_SLOTS = 1 << _SLOT_BITS
 
 
 @kernel
@@ -25,13 +34,13 @@ def plan_turn_pairs(lengths, document_ends, place, max_context, max_response, ro
     """
     count = 0
     while count < len(rows) and place[0] < len(document_ends):
-        document, first, response = place[0], place[1], document_ends[place[0]] - 1
+        first, response = place[1], document_ends[place[0]] - 1
         place[0] += 1
         place[1] = response + 1
         if response == first:
             continue
         row = rows[count]
-        row[DOCUMENT] = document
+        row[TURNS] = 1
         _set_response(lengths, response, response + 1, max_response, row)
         _set_context(lengths, first, response, max_context, 1, row)
         row[CONTEXT_CUT] = row[SKIP] > 0 or row[CONTEXT] > first
@@ -60,7 +69,7 @@ def plan_text_pairs(lengths, document_ends, place, max_context, max_response, ro
             continue
         place[1] = _response_end(lengths, response, end, max_response)
         row = rows[count]
-        row[DOCUMENT] = place[0]
+        row[TURNS] = 0
         _set_response(lengths, response, place[1], max_response, row)
         _set_context(lengths, first, response, max_context, 0, row)
         row[CONTEXT_CUT] = row[SKIP] > 0
@@ -97,58 +106,87 @@ def _set_context(lengths, first, response, room, separator, row):
 
 
 @kernel
-def lay_out_pairs(
-    rows,
-    records,
-    ids,
-    starts,
-    lengths,
-    cls_id,
-    sep_id,
-    separate_turns,
-    encoder_ids,
-    encoder_segments,
-    decoder_ids,
-    decoder_labels,
-    decoder_segments,
-):
-    """Lays pairs side by side in [r, S]: contexts; [CLS] response, and its labels, response [SEP]; their numbers, from 1.
-
-    Args:
-        records: int64[n], the row of the arrays that each pair goes to, ascending.
-        ids, starts, lengths: see `TokenStore`.
-        separate_turns: bool[n], a separator between the context's sentences.
-        encoder_ids, decoder_ids, decoder_labels: filled with the id of padding; the segments with 0.
-    """
-    record, segment, encoder, decoder = -1, 0, 0, 0
-    for index in range(len(rows)):
-        row = rows[index]
-        if records[index] != record:
-            record, segment, encoder, decoder = records[index], 0, 0, 0
-        segment += 1
-        stop = encoder + row[CONTEXT_LENGTH]
-        _copy_context(row, ids, starts, lengths, sep_id, separate_turns[index], encoder_ids[record, encoder:stop])
-        encoder_segments[record, encoder:stop] = segment
-        encoder = stop
-        start, length = starts[row[RESPONSE]], row[RESPONSE_LENGTH]  # a response of several sentences lies in one piece
-        stop = decoder + length
-        decoder_ids[record, decoder] = cls_id
-        decoder_ids[record, decoder + 1 : stop + 1] = ids[start : start + length]
-        decoder_labels[record, decoder:stop] = ids[start : start + length]
-        decoder_labels[record, stop] = sep_id
-        decoder_segments[record, decoder : stop + 1] = segment
-        decoder = stop + 1
+def set_keys(rows, key, first, records):
+    """Sets the keys of rows whose RECORD is set, ``records`` numbers from ``first`` on."""
+    slots = np.zeros(records, np.int64)
+    for row in rows:
+        record = row[RECORD]
+        low = np.uint64(min(slots[record - first], _SLOTS - 1))
+        row[KEY] = np.int64(combine(key, record) & ~np.uint64(_SLOTS - 1) | low)
+        slots[record - first] += 1
 
 
 @kernel
-def _copy_context(row, ids, starts, lengths, sep_id, separate_turns, output):
+def record_bounds(rows):
+    """int64[r + 1]: where each record's rows begin, of rows in the order of their keys, and the number of rows."""
+    bounds = np.empty(len(rows) + 1, np.int64)
+    count = 0
+    for index in range(len(rows)):
+        row, before = rows[index], rows[index - 1]
+        if index == 0 or row[RECORD] != before[RECORD] or row[KEY] >> _SLOT_BITS != before[KEY] >> _SLOT_BITS:
+            bounds[count] = index
+            count += 1
+    bounds[count] = len(rows)
+    return bounds[: count + 1].copy()
+
+
+@kernel
+def lay_out_pairs(rows, records, ids, starts, lengths, cls_id, sep_id, pad_id, sizes, columns, values):
+    """Lays pairs side by side: contexts; [CLS] response, and its labels, response [SEP]; the pairs' numbers, from 1.
+
+    Args:
+        records: int64[n], the row of ``values`` that each pair goes to: from 0, ascending, none left out.
+        ids, starts, lengths: see `TokenStore`.
+        sizes: max_seq_length and max_target_length.
+        columns: int64[5], where encoder_input_ids, encoder_segment_ids, decoder_input_ids, decoder_labels and
+            decoder_segment_ids begin in a row of ``values``.
+        values: int32[r, width], see `FixedRecords`; all of it is set.
+    """
+    index = 0
+    for record in range(len(values)):
+        line = values[record]
+        line[:] = 0
+        encoder_ids, encoder_segments = _view(line, columns[0], sizes[0]), _view(line, columns[1], sizes[0])
+        decoder_ids, decoder_labels = _view(line, columns[2], sizes[1]), _view(line, columns[3], sizes[1])
+        decoder_segments = _view(line, columns[4], sizes[1])
+        segment, encoder, decoder = 0, 0, 0
+        while index < len(rows) and records[index] == record:
+            row = rows[index]
+            segment += 1
+            stop = encoder + row[CONTEXT_LENGTH]
+            _copy_context(row, ids, starts, lengths, sep_id, encoder_ids[encoder:stop])
+            encoder_segments[encoder:stop] = segment
+            encoder = stop
+            start, length = starts[row[RESPONSE]], row[RESPONSE_LENGTH]  # one of several sentences lies in one piece
+            stop = decoder + length
+            decoder_ids[decoder], decoder_labels[stop] = cls_id, sep_id
+            for offset in range(length):
+                token = ids[start + offset]
+                decoder_ids[decoder + 1 + offset] = token
+                decoder_labels[decoder + offset] = token
+            decoder_segments[decoder : stop + 1] = segment
+            decoder = stop + 1
+            index += 1
+        encoder_ids[encoder:] = pad_id
+        decoder_ids[decoder:] = pad_id
+        decoder_labels[decoder:] = pad_id
+
+
+@kernel
+def _view(line, start, size):
+    return line[start : start + size]
+
+
+@kernel
+def _copy_context(row, ids, starts, lengths, sep_id, output):
     sentence, skip, position = row[CONTEXT], row[SKIP], 0
     while position < len(output):
         start = starts[sentence] + skip
         size = min(lengths[sentence] - skip, len(output) - position)
-        output[position : position + size] = ids[start : start + size]
+        for offset in range(size):
+            output[position + offset] = ids[start + offset]
         position += size
-        if separate_turns and position < len(output):
+        if row[TURNS] > 0 and position < len(output):
             output[position] = sep_id
             position += 1
         sentence += 1

@@ -4,15 +4,16 @@
 import numpy as np
 
 from threadmill.kernels import kernel
+from threadmill.randomness import combine
 
-# The columns of a plan: where the tokens begin (a document, a sentence of it, tokens of the sentence to skip), and the
-# instance's length, with the special tokens.
-DOCUMENT, SENTENCE, SKIP, LENGTH = range(4)
-COLUMNS = 4
+# The columns of a row: its key (see spool.KEY); where the tokens begin (a document, a sentence of it, tokens of the sentence
+# to skip); and the instance's length, with the special tokens.
+KEY, DOCUMENT, SENTENCE, SKIP, LENGTH = range(5)
+COLUMNS = 5
 
 
 @kernel
-def plan_full_sentences(lengths, document_ends, place, max_seq_length, across_documents, rows):
+def plan_full_sentences(lengths, document_ends, place, first_sentence, key, max_seq_length, across_documents, rows):
     """Fills ``rows`` (int64[n, COLUMNS]) with the instances from ``place`` on, and moves it; returns how many there were.
 
     An instance is one special token, whole sentences in their order, and a separator; another separator stands between
@@ -23,12 +24,15 @@ def plan_full_sentences(lengths, document_ends, place, max_seq_length, across_do
         lengths: int[M], the tokens of each sentence, none 0.
         document_ends: int64[D], the sentence before which each document ends; the documents are planned up to the last.
         place: int64[3], a document, a sentence of it, and tokens of it to skip.
+        first_sentence: the first one of all that are planned.
+        key: uint64, of the random stream that the rows' keys come from.
         across_documents: False for DOC-SENTENCES, where an instance ends with its document.
     """
     room = max_seq_length - 2
     count = 0
     while count < len(rows) and place[0] < len(document_ends):
         row = rows[count]
+        row[KEY] = np.int64(combine(combine(key, place[1] - first_sentence), place[2]))
         row[DOCUMENT], row[SENTENCE], row[SKIP] = place[0], place[1], place[2]
         row[LENGTH] = _fill(lengths, document_ends, place, room, across_documents) + 2
         count += 1
@@ -64,19 +68,22 @@ def _step(document_ends, place):
 
 
 @kernel
-def lay_out_full_sentences(rows, ids, starts, lengths, document_ends, cls_id, sep_id, input_ids, input_mask):
+def lay_out_full_sentences(rows, ids, starts, lengths, document_ends, cls_id, sep_id, pad_id, size, columns, values):
     """Lays instances out as [CLS] sentences [SEP] sentences of the next document [SEP].
 
     Args:
         ids, starts, lengths, document_ends: see `TokenStore`; ``document_ends`` is ``document_offsets`` but for the 0.
-        input_ids: int[n, S], filled with the id of padding.
-        input_mask: int[n, S] of zeros; becomes 1 where there is a token.
+        size: max_seq_length.
+        columns: int64[2], where input_ids and input_mask begin in a row of ``values``.
+        values: int32[n, width], see `FixedRecords`; all of it is set, to 0 where it is another feature's.
     """
     place = np.empty(3, np.int64)
     for index in range(len(rows)):
-        output = input_ids[index]
+        line = values[index]
+        line[:] = 0
+        output = line[columns[0] : columns[0] + size]
         last = rows[index, LENGTH] - 1
-        place[:] = rows[index, :LENGTH]
+        place[:] = rows[index, DOCUMENT:LENGTH]
         document = place[0]
         output[0], output[last] = cls_id, sep_id
         position = 1
@@ -86,8 +93,10 @@ def lay_out_full_sentences(rows, ids, starts, lengths, document_ends, cls_id, se
                 position += 1
                 document = place[0]
             start = starts[place[1]] + place[2]
-            size = min(lengths[place[1]] - place[2], last - position)
-            output[position : position + size] = ids[start : start + size]
-            position += size
+            tokens = min(lengths[place[1]] - place[2], last - position)
+            for offset in range(tokens):
+                output[position + offset] = ids[start + offset]
+            position += tokens
             _step(document_ends, place)
-        input_mask[index, : last + 1] = 1
+        output[last + 1 :] = pad_id
+        line[columns[1] : columns[1] + last + 1] = 1

@@ -97,7 +97,12 @@ class Objective(ABC):
         """
 
 
-OBJECTIVES = {"bert": "threadmill.pretraining.bert:BertObjective"}
+OBJECTIVES = {
+    "bert": "threadmill.pretraining.bert:BertObjective",
+    "roberta": "threadmill.pretraining.roberta:RobertaObjective",
+    "seq2seq": "threadmill.pretraining.seq2seq:Seq2SeqObjective",
+    "causal": "threadmill.pretraining.causal:CausalObjective",
+}
 
 
 def make_objective(config: RecordsConfig, vocabulary: Vocabulary) -> Objective:
