@@ -3,17 +3,31 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
 
 @pytest.fixture(scope="session")
-def tensorflow_facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `tests.training.tensorflow_facts` found out."""
+def tensorflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `tests.training.tensorflow_facts` wrote what it found out."""
     folder = tmp_path_factory.mktemp("tensorflow")
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "tests.training.tensorflow_facts", str(folder)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    facts: dict[str, Any] = orjson.loads((folder / "facts.json").read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tensorflow_facts(tensorflow_folder: Path) -> dict[str, Any]:
+    """Its facts."""
+    facts: dict[str, Any] = orjson.loads((tensorflow_folder / "facts.json").read_bytes())
     return facts
+
+
+@pytest.fixture(scope="session")
+def masks(tensorflow_folder: Path) -> dict[str, np.ndarray]:
+    """Its sequences as they were (``token_ids``, ``padding_mask``), and as they were masked (``token/...``, ``word/...``)."""
+    with np.load(tensorflow_folder / "masks.npz") as arrays:
+        return dict(arrays)

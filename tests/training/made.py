@@ -1,7 +1,8 @@
 """Makes small vocabulary and records datasets in sight of the tests, as the stages before training leave them."""
 
+import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ from threadmill.datasets.tfrecord import encode_examples
 PAD, CLS, SEP, MASK, FIRST = 0, 2, 3, 4, 5
 SEQ, PREDICTIONS = 16, 3
 
+Columns = dict[str, np.ndarray]
+
+_V2_NAMES = {"input_ids": "input_word_ids", "segment_ids": "input_type_ids"}
+
 # Of the datasets that `tests.training.tensorflow_facts` makes.
 TOKENS = 30
 RECORDS = {"train-00000-of-00003.tfrecord": 11, "train-00001-of-00003.tfrecord": 7, "train-00002-of-00003.tfrecord": 5}
@@ -23,23 +28,39 @@ RECORDS = {"train-00000-of-00003.tfrecord": 11, "train-00001-of-00003.tfrecord":
 def make_vocabulary(folder: Path, tokens: int) -> Dataset:
     """A vocabulary of ``tokens`` entries, five of them special."""
     lines = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(tokens - FIRST))]
-    return _write(folder, "vocabulary", {"vocab.txt": ("\n".join(lines) + "\n").encode()}, {"vocab.txt": tokens}, {})
+    config = {"kind": "wordpiece", "form": "", "lowercase": True}
+    return _write(folder, "vocabulary", {"vocab.txt": ("\n".join(lines) + "\n").encode()}, {"vocab.txt": tokens}, config)
 
 
-def make_records(folder: Path, vocabulary: Dataset, shards: Mapping[str, int], seed: int = 0) -> Dataset:
+def make_records(
+    folder: Path,
+    vocabulary: Dataset,
+    shards: Mapping[str, int],
+    seed: int = 0,
+    kind: Callable[[Columns], Columns] = dict,
+    objective: str = "bert",
+    max_seq_length: int = SEQ,
+) -> Dataset:
     """Records of a language whose sentences repeat one word: a masked word is told by any other, and so learnt in seconds.
 
     Args:
-        shards: the name of each shard and its records.
+        shards: the name of each shard and its records; one that ends with .gz is compressed.
+        kind: what becomes of BERT's features: `without_next_sentence`, `with_v2_names`, `masked_roberta` or `roberta`.
     """
     tokens = vocabulary.manifest.records
     rng = np.random.default_rng(seed)
-    files = {name: encode_examples(repeating_records(rng, count, tokens)).tobytes() for name, count in shards.items()}
-    config = {"max_seq_length": SEQ, "max_predictions_per_seq": PREDICTIONS, "objective": "bert"}
-    return _write(folder, "records", files, shards, config, vocabulary)
+    files, schema = {}, ()
+    for name, count in shards.items():
+        columns = kind(repeating_records(rng, count, tokens))
+        table = pa.table({feature: _fixed(values) for feature, values in columns.items()})
+        content = encode_examples(table).tobytes()
+        files[name] = gzip.compress(content, mtime=0) if name.endswith(".gz") else content
+        schema = tuple(Field(feature, f"{values.dtype}[{values.shape[1]}]") for feature, values in columns.items())
+    config = {"max_seq_length": max_seq_length, "max_predictions_per_seq": PREDICTIONS, "objective": objective}
+    return _write(folder, "records", files, shards, config, vocabulary, schema=schema)
 
 
-def repeating_records(rng: np.random.Generator, count: int, tokens: int) -> pa.Table:
+def repeating_records(rng: np.random.Generator, count: int, tokens: int) -> Columns:
     """[CLS] a a .. [SEP] b b .. [SEP], where b is a, or another word (label 1)."""
     words = tokens - FIRST
     half = (SEQ - 3) // 2
@@ -60,7 +81,7 @@ def repeating_records(rng: np.random.Generator, count: int, tokens: int) -> pa.T
     weights[:, -1] = 0
     labels = np.take_along_axis(ids, positions, 1) * (weights > 0)
     np.put_along_axis(ids, positions[:, :-1], MASK, 1)
-    columns = {
+    return {
         "input_ids": ids,
         "input_mask": mask,
         "segment_ids": segments,
@@ -69,7 +90,28 @@ def repeating_records(rng: np.random.Generator, count: int, tokens: int) -> pa.T
         "masked_lm_weights": weights,
         "next_sentence_labels": random[:, None],
     }
-    return pa.table({name: _fixed(values) for name, values in columns.items()})
+
+
+def without_next_sentence(columns: Columns) -> Columns:
+    """BERT's features less the label of the next sentence."""
+    return {name: values for name, values in columns.items() if name != "next_sentence_labels"}
+
+
+def with_v2_names(columns: Columns) -> Columns:
+    """BERT's features as TensorFlow Model Garden names them."""
+    return {_V2_NAMES.get(name, name): values for name, values in columns.items()}
+
+
+def masked_roberta(columns: Columns) -> Columns:
+    """RoBERTa's features with static masks: neither segments nor a next sentence."""
+    return {name: values for name, values in without_next_sentence(columns).items() if name != "segment_ids"}
+
+
+def roberta(columns: Columns) -> Columns:
+    """RoBERTa's features for dynamic masking: the tokens before they were masked."""
+    ids = columns["input_ids"].copy()
+    np.put_along_axis(ids, columns["masked_lm_positions"][:, :-1], columns["masked_lm_ids"][:, :-1], 1)
+    return {"input_ids": ids, "input_mask": columns["input_mask"]}
 
 
 def _fixed(values: np.ndarray) -> pa.Array:
@@ -83,6 +125,7 @@ def _write(
     records: Mapping[str, int],
     config: Mapping[str, int | str],
     *inputs: Dataset,
+    schema: tuple[Field, ...] = (),
 ) -> Dataset:
     folder.mkdir(parents=True)
     entries = []
@@ -92,7 +135,5 @@ def _write(
     total = sum(records.values())
     counters = Counters(read=total, kept=total, written=total)
     names = tuple(dataset.as_input() for dataset in inputs)
-    write_manifest(
-        str(folder), Manifest(folder.name, stage, 1, config, names, (Field("record", "bytes"),), tuple(entries), counters)
-    )
+    write_manifest(str(folder), Manifest(folder.name, stage, 1, config, names, schema, tuple(entries), counters))
     return Dataset.open(str(folder))

@@ -1,6 +1,6 @@
 """What TensorFlow does with our modules, found out in one process of its own: importing TensorFlow costs seconds.
 
-``python -m tests.training.tensorflow_facts FOLDER`` writes FOLDER/facts.json, from which the tests read.
+``python -m tests.training.tensorflow_facts FOLDER`` writes FOLDER/facts.json and FOLDER/masks.npz, from which the tests read.
 """
 
 import os
@@ -17,19 +17,34 @@ import numpy as np
 import orjson
 import tensorflow as tf
 
-from tests.training.made import FIRST, PREDICTIONS, RECORDS, SEQ, TOKENS, make_records, make_vocabulary
+from tests.training.made import (
+    FIRST,
+    MASK,
+    PREDICTIONS,
+    RECORDS,
+    SEQ,
+    TOKENS,
+    make_records,
+    make_vocabulary,
+    masked_roberta,
+    roberta,
+    with_v2_names,
+    without_next_sentence,
+)
 from threadmill.errors import ThreadmillError
 from threadmill.training.checkpoints import Checkpoints
 from threadmill.training.config import TrainingConfig
+from threadmill.training.dynamic_masking import DynamicMasking
 from threadmill.training.export import canonicalise, export_model
-from threadmill.training.input import held_out_batches, training_batches
+from threadmill.training.input import count_split, held_out_batches, held_out_masking, training_batches
 from threadmill.training.losses import LossLog
-from threadmill.training.model import build_model
+from threadmill.training.masking import MaskingRules
+from threadmill.training.model import build_model, call_model
 from threadmill.training.objective import objective_sums
 from threadmill.training.optimizer import build_optimizer, build_schedule
 from threadmill.training.presets import PRESETS
-from threadmill.training.recorder import Recorder
-from threadmill.training.records import RecordFiles, RecordShape, open_records, record_files
+from threadmill.training.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
+from threadmill.training.records import RecordFiles, RecordFormat, open_records, record_files
 from threadmill.training.status import StatusFile
 from threadmill.training.summaries import Summaries
 
@@ -62,7 +77,7 @@ def damaged_facts(folder: Path) -> dict[str, str]:
     content = Path(records.files[0]).read_bytes()
     Path(records.files[0]).write_bytes(content[:300] + b"x" + content[301:])
     whole = replace(records, files=records.files[1:])
-    longer = replace(whole, shape=RecordShape(SEQ + 1, PREDICTIONS))
+    longer = replace(whole, format=replace(whole.format, max_seq_length=SEQ + 1))
     facts = {
         "damaged": raised(lambda: list(held_out_batches(records, 4, 10))),
         "other shape": raised(lambda: list(held_out_batches(longer, 4, 10))),
@@ -71,8 +86,83 @@ def damaged_facts(folder: Path) -> dict[str, str]:
     return {**facts, "gone": raised(lambda: list(training_batches(whole, 4, 1)))}
 
 
+# Rules for the records of `roberta`.
+RULES = MaskingRules(0.15, MASK, tuple(range(FIRST)))
+
+# Sequences of all lengths up to 128, some of their tokens special, half of the others going on inside a word.
+WIDE, LONG, MOST = 1000, 128, 16
+WIDE_FORMAT = RecordFormat("roberta", LONG, MOST, ("input_ids", "input_mask"))
+
+
+def format_facts(folder: Path) -> dict[str, Any]:
+    """What is read of records of each kind: names and types of the tensors, and how they differ from BERT's v1."""
+    vocabulary = make_vocabulary(folder / "vocabulary", TOKENS)
+    kinds = {"v1": dict, "v2": with_v2_names, "one segment": without_next_sentence, "static": masked_roberta}
+    batches = {}
+    for name, kind in kinds.items():
+        made = make_records(folder / name, vocabulary, {"train-00000-of-00001.tfrecord": 9}, kind=kind)
+        inputs, labels = next(held_out_batches(record_files(made, "train"), 9, 9))
+        batches[name] = {**inputs, **labels}
+    made = make_records(folder / "gzip", vocabulary, {"train-00000-of-00001.tfrecord.gz": 9})
+    inputs, labels = next(held_out_batches(record_files(made, "train"), 9, 9))
+    batches["gzip"] = {**inputs, **labels}
+    return {name: {feature: values.numpy().tolist() for feature, values in batch.items()} for name, batch in batches.items()}
+
+
+def dynamic_facts(folder: Path) -> dict[str, Any]:
+    """Batches of records without masks, as `input_facts` tells of those with."""
+    vocabulary = make_vocabulary(folder / "vocabulary", TOKENS)
+    made = make_records(folder / "records", vocabulary, RECORDS, kind=roberta, objective="roberta")
+    records = record_files(made, "train")
+
+    def taken(batches: int, seed: int = 1, start: int = 0) -> list[Any]:
+        masking = DynamicMasking(RULES, TOKENS, records.format, seed)
+        pairs = zip(range(batches), training_batches(records, 4, 1, start, masking), strict=False)
+        return [{name: value.numpy().tolist() for name, value in {**one, **two}.items()} for _, (one, two) in pairs]
+
+    def held_out(batch_size: int, limit: int) -> list[Any]:
+        batches = held_out_batches(records, batch_size, limit, held_out_masking(RULES, TOKENS, records))
+        return np.concatenate([inputs["token_ids"] for inputs, _ in batches]).tolist()
+
+    counts = count_split(records, TOKENS, special_ids=RULES.special_ids)
+    masked = replace(WIDE_FORMAT, features=(*WIDE_FORMAT.features, "masked_lm_positions"))
+    return {
+        "batches": taken(12),
+        "again": taken(12),
+        "another seed": taken(12, seed=2),
+        "from batch 5": taken(7, start=5),
+        "from batch 8": taken(4, start=8),
+        "held out by 23": held_out(23, 23),
+        "held out by 4": held_out(4, 23),
+        "the first 10": held_out(4, 10),
+        "counts": counts.tolist(),
+        "without rules": raised(lambda: next(training_batches(records, 4, 1))),
+        "masked before": raised(lambda: DynamicMasking(RULES, WIDE, masked, 1)),
+    }
+
+
+def masks() -> dict[str, Any]:
+    """Sequences as they were, and masked twice: token by token, and by whole words."""
+    rng = np.random.default_rng(8)
+    rows = 4000
+    lengths = rng.integers(2, LONG + 1, rows)
+    tokens = rng.integers(FIRST, WIDE, (rows, LONG))
+    tokens[rng.random((rows, LONG)) < 0.1] = 3
+    padding_mask = np.arange(LONG) < lengths[:, None]
+    tokens *= padding_mask
+    tokens[:, 0] = 2
+    inputs = tokens.astype(np.int32), padding_mask.astype(np.int32)
+    found = {"token_ids": inputs[0], "padding_mask": inputs[1]}
+    words = replace(RULES, whole_words=True, continuations=tuple(range(WIDE // 2, WIDE)))
+    for name, rules in (("token", RULES), ("word", words)):
+        masking = DynamicMasking(rules, WIDE, WIDE_FORMAT, seed=5)
+        masked = tf.function(masking.mask)(*inputs, masking.draws(rows, tf.constant(7, tf.int64)))
+        found |= {f"{name}/{feature}": values.numpy() for feature, values in masked.items()}
+    return found
+
+
 def model_facts(model: Any) -> dict[str, Any]:
-    outputs = model(made_inputs())
+    outputs = call_model(model, made_inputs(), training=False)
     states = [variable.path for variable in model.variables if "seed_generator" in variable.path]
     return {
         "parameters": sum(int(np.prod(variable.shape)) for variable in model.trainable_variables),
@@ -81,7 +171,7 @@ def model_facts(model: Any) -> dict[str, Any]:
     }
 
 
-def objective_facts() -> dict[str, float]:
+def objective_facts() -> dict[str, Any]:
     """Two sequences of two predictions over three tokens; the last prediction is padding."""
     logits = np.log(np.array([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], [[0.2, 0.2, 0.6], [0.9, 0.05, 0.05]]], np.float32))
     sentences = np.log(np.array([[0.5, 0.5], [0.25, 0.75]], np.float32))
@@ -91,7 +181,8 @@ def objective_facts() -> dict[str, float]:
         "next_sentence_labels": np.array([0, 1], np.int32),
     }
     sums = objective_sums({"masked_lm": tf.constant(logits), "next_sentence": tf.constant(sentences)}, labels)
-    return {name: float(value) for name, value in sums.items()}
+    alone = objective_sums({"masked_lm": tf.constant(logits)}, labels)
+    return {**{name: float(value) for name, value in sums.items()}, "without next sentence": sorted(alone)}
 
 
 def optimizer_facts() -> dict[str, Any]:
@@ -157,14 +248,21 @@ def export_facts(folder: Path, model: Any) -> dict[str, Any]:
 def recorder_facts(folder: Path) -> dict[str, Any]:
     config = TrainingConfig(steps=10)
     with LossLog(str(folder / "losses.jsonl")) as losses:
-        recorder = Recorder(losses, StatusFile(str(folder)), Summaries(str(folder)), build_schedule(config), config)
+        told = (losses, StatusFile(str(folder)), Summaries(str(folder)), build_schedule(config), config)
+        recorder = Recorder(*told, MEASURES_WITH_NEXT_SENTENCE)
         recorder.add(1, tf.constant([1.1, 0.7, 0.4, 2.5]))
         recorder.add(2, tf.constant([float("nan"), float("nan"), 0.4, float("nan")]))
         first = raised(recorder.record)
         recorder.saved = 1
         recorder.add(2, tf.constant([0.9, 0.5, 0.4, float("inf")]))
         second = raised(recorder.record)
-    return {"log": (folder / "losses.jsonl").read_text(), "without a checkpoint": first, "with one": second}
+        log = (folder / "losses.jsonl").read_text()
+        losses.cut(0)
+        recorder = Recorder(*told, MEASURES)
+        recorder.add(1, tf.constant([1.1, 2.5]))
+        recorder.record()
+    alone = (folder / "losses.jsonl").read_text()
+    return {"log": log, "masked LM alone": alone, "without a checkpoint": first, "with one": second}
 
 
 def made_records(folder: Path) -> RecordFiles:
@@ -195,13 +293,18 @@ def main(folder: Path) -> None:
     facts = {
         "input": input_facts(folder / "input"),
         "damaged": damaged_facts(folder / "damaged"),
+        "formats": format_facts(folder / "formats"),
+        "dynamic": dynamic_facts(folder / "dynamic"),
         "model": model_facts(model),
+        "model without next sentence": model_facts(build_model(PRESETS["bert-tiny"], TOKENS, SEQ, 0.1, next_sentence=False)),
+        "roberta": model_facts(build_model(PRESETS["roberta-tiny"], TOKENS, SEQ, 0.1, next_sentence=False)),
         "objective": objective_facts(),
         "optimizer": optimizer_facts(),
         "checkpoints": checkpoint_facts(folder / "checkpoints"),
         "export": export_facts(folder / "export", model),
         "recorder": recorder_facts(folder / "recorder"),
     }
+    np.savez(folder / "masks.npz", **masks())
     (folder / "facts.json").write_bytes(orjson.dumps(facts))
 
 

@@ -33,6 +33,10 @@ def test_rate_and_warm_up_default_to_the_models_own_and_a_tenth_of_the_run() -> 
     config = TrainingConfig(model="bert-base", steps=1000)
 
     assert (config.peak_learning_rate, config.warmup) == (1e-4, 100)
+    assert (TrainingConfig(model="qarib").peak_learning_rate, TrainingConfig(model="qarib").warmup) == (8e-5, 10)
+    allegro = TrainingConfig(model="allegro-roberta", steps=1000)
+    assert (allegro.peak_learning_rate, allegro.warmup) == (5e-4, 100)
+    assert TrainingConfig(model="allegro-roberta", steps=100).warmup == 10  # its own would be the whole run
     assert (TrainingConfig(steps=5).warmup, TrainingConfig(steps=9, warmup_steps=3).warmup) == (0, 3)
 
 

@@ -72,3 +72,56 @@ def test_shard_that_vanishes_is_named(tensorflow_facts: dict[str, Any]) -> None:
 
     assert told.startswith("InputError: a shard of records is gone (")
     assert "train-00001-of-00003.tfrecord" in told
+
+
+def test_masks_of_a_batch_are_the_same_wherever_reading_begins(tensorflow_facts: dict[str, Any]) -> None:
+    facts = tensorflow_facts["dynamic"]
+
+    assert facts["again"] == facts["batches"]
+    assert facts["from batch 5"] == facts["batches"][5:]
+    assert facts["from batch 8"] == facts["batches"][8:]
+    assert facts["another seed"] != facts["batches"]
+
+
+def test_each_epoch_masks_its_records_otherwise(tensorflow_facts: dict[str, Any]) -> None:
+    """A sequence of 23 is known by the words that it repeats; its masks of the two epochs are compared."""
+    rows = [row for batch in tensorflow_facts["dynamic"]["batches"] for row in zip(*masks_and_words(batch), strict=True)]
+    records = sum(RECORDS.values())
+    first, second = rows[:records], rows[records : 2 * records]
+
+    assert Counter(words for _, words in first) == Counter(words for _, words in second)
+    same = sum((Counter(first) & Counter(second)).values())
+    assert same < records / 2  # 2 of 12 places are masked: one mask in 66 is drawn again
+
+
+def masks_and_words(batch: dict[str, Any]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    positions = [tuple(row) for row in batch["mask_positions"]]
+    words = []
+    for tokens, places, labels in zip(batch["token_ids"], batch["mask_positions"], batch["masked_lm_ids"], strict=True):
+        whole = list(tokens)
+        for place, label in zip(places[:2], labels[:2], strict=True):  # 15 tokens: 2 are masked, and the third slot is padding
+            whole[place] = label
+        words.append(tuple(whole))
+    return positions, words
+
+
+def test_held_out_masks_are_the_same_whatever_the_batch_size(tensorflow_facts: dict[str, Any]) -> None:
+    facts = tensorflow_facts["dynamic"]
+
+    assert len(facts["held out by 23"]) == 23
+    assert facts["held out by 4"] == facts["held out by 23"]
+    assert facts["the first 10"] == facts["held out by 23"][:10]
+
+
+def test_all_tokens_but_special_ones_are_counted_where_any_can_be_masked(tensorflow_facts: dict[str, Any]) -> None:
+    counts = tensorflow_facts["dynamic"]["counts"]
+
+    assert counts[:5] == [0] * 5
+    assert sum(counts) == 12 * sum(RECORDS.values())
+
+
+def test_records_without_masks_want_rules(tensorflow_facts: dict[str, Any]) -> None:
+    told = tensorflow_facts["dynamic"]["without rules"]
+
+    assert told.startswith("ConfigError: the records in ")
+    assert "hold no masks" in told

@@ -19,14 +19,29 @@ def test_heads_give_logits_at_the_masked_positions_and_of_the_next_sentence(tens
     }
 
 
+def test_model_without_next_sentence_has_neither_pooler_nor_second_head(tensorflow_facts: dict[str, Any]) -> None:
+    facts = tensorflow_facts["model without next sentence"]
+
+    assert facts["parameters"] == PRESETS["bert-tiny"].parameters(TOKENS, SEQ, next_sentence=False)
+    assert list(facts["outputs"]) == ["masked_lm"]
+
+
+def test_roberta_has_the_parameters_that_its_preset_tells(tensorflow_facts: dict[str, Any]) -> None:
+    facts = tensorflow_facts["roberta"]
+
+    assert facts["parameters"] == PRESETS["roberta-tiny"].parameters(TOKENS, SEQ, next_sentence=False)
+    assert facts["outputs"] == {"masked_lm": ["float32", 2, PREDICTIONS, TOKENS]}
+
+
 @pytest.mark.slow
 def test_base_as_built_has_its_published_size() -> None:
     program = (
         "import os; os.environ.update(KERAS_BACKEND='tensorflow', TF_CPP_MIN_LOG_LEVEL='3')\n"
         "from threadmill.training.model import build_model\n"
         "from threadmill.training.presets import PRESETS\n"
-        "print(build_model(PRESETS['bert-base'], 30522, 512, 0.1).count_params())"
+        "print(build_model(PRESETS['bert-base'], 30522, 512, 0.1).count_params())\n"
+        "print(build_model(PRESETS['roberta-base'], 50265, 512, 0.1, next_sentence=False).count_params())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert int(done.stdout) == 110_106_428
+    assert [int(line) for line in done.stdout.split()] == [110_106_428, 124_695_129]

@@ -16,3 +16,12 @@ def test_next_sentence_counts_every_sequence(tensorflow_facts: dict[str, Any]) -
 
     assert sums["next_sentence_loss"] == pytest.approx(-math.log(0.5) - math.log(0.75), rel=1e-6)
     assert (sums["next_sentence_correct"], sums["sequences"]) == (2, 2)
+
+
+def test_model_without_next_sentence_has_sums_of_the_masked_lm_alone(tensorflow_facts: dict[str, Any]) -> None:
+    assert tensorflow_facts["objective"]["without next sentence"] == [
+        "masked_correct",
+        "masked_loss",
+        "masked_weight",
+        "sequences",
+    ]

@@ -7,6 +7,10 @@ def test_steps_are_logged_with_the_shortest_digits(tensorflow_facts: dict[str, A
     assert tensorflow_facts["recorder"]["log"] == line  # and not the step that diverged
 
 
+def test_loss_of_one_part_is_told_once(tensorflow_facts: dict[str, Any]) -> None:
+    assert tensorflow_facts["recorder"]["masked LM alone"] == '{"step":1,"loss":1.1}\n'
+
+
 def test_divergence_is_told_with_its_step_and_the_last_good_checkpoint(tensorflow_facts: dict[str, Any]) -> None:
     facts = tensorflow_facts["recorder"]
 

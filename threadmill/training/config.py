@@ -17,7 +17,8 @@ class TrainingConfig:
     learning_rate: float = setting(0.0, "Peak learning rate; 0 stands for the model's own", minimum=0, maximum=1e6)
     warmup_steps: int = setting(
         -1,
-        "Updates in which the rate rises from 0 to its peak, to fall to 0 by the last; -1 stands for a tenth of the steps",
+        "Updates in which the rate rises from 0 to its peak, to fall to 0 by the last; -1 stands for the model's own, or for a "
+        "tenth of the steps where it has none or they are not more",
         minimum=-1,
     )
     weight_decay: float = setting(0.01, "AdamW's decay of all weights but biases and layer norms", minimum=0, maximum=1)
@@ -43,8 +44,11 @@ class TrainingConfig:
 
     @property
     def warmup(self) -> int:
-        """Steps of warm-up, with a tenth of the run in place of -1."""
-        return self.steps // 10 if self.warmup_steps < 0 else self.warmup_steps
+        """Steps of warm-up, with the model's own or a tenth of the run in place of -1."""
+        if self.warmup_steps >= 0:
+            return self.warmup_steps
+        own = PRESETS[self.model].warmup_steps
+        return self.steps // 10 if own is None or own >= self.steps else own
 
 
 @dataclass(frozen=True)

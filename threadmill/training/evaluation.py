@@ -15,8 +15,10 @@ import tensorflow as tf
 
 from threadmill.errors import InputError
 from threadmill.training.baseline import Counts, count_masked_tokens, unigram_score
-from threadmill.training.input import count_split, held_out_batches
-from threadmill.training.objective import objective_sums
+from threadmill.training.features import Batch
+from threadmill.training.input import count_split, held_out_batches, held_out_masking
+from threadmill.training.model import call_model
+from threadmill.training.objective import NEXT_SENTENCE_LABELS, Sums, objective_sums
 from threadmill.training.spec import EvaluatorSpec
 from threadmill.training.status import StatusFile
 from threadmill.training.workspace import EVALUATION_NAME, Workspace
@@ -33,10 +35,12 @@ def evaluate(spec: EvaluatorSpec, status: StatusFile) -> None:
     """
     tf.config.experimental.enable_op_determinism()
     model = keras.models.load_model(spec.model, compile=False)
-    train_counts = count_split(spec.train, spec.vocabulary_size)
+    special_ids = spec.masking.special_ids if spec.masking else ()
+    train_counts = count_split(spec.train, spec.vocabulary_size, special_ids=special_ids)
     limit = min(spec.held_out.records, spec.config.max_sequences or spec.held_out.records)
     status.update(state="evaluating", steps=-(-limit // spec.config.eval_batch_size))
-    batches = held_out_batches(spec.held_out, spec.config.eval_batch_size, limit)
+    masking = held_out_masking(spec.masking, spec.vocabulary_size, spec.held_out) if spec.masking else None
+    batches = held_out_batches(spec.held_out, spec.config.eval_batch_size, limit, masking)
     result = _scores(model, batches, train_counts, status)
     export = Workspace(spec.folder).export
     os.makedirs(export, exist_ok=True)
@@ -45,7 +49,10 @@ def evaluate(spec: EvaluatorSpec, status: StatusFile) -> None:
 
 
 def _scores(model: Any, batches: Iterable[Any], train_counts: Counts, status: StatusFile) -> dict[str, float | int]:
-    forward = tf.function(lambda inputs, labels: objective_sums(model(inputs, training=False), labels), reduce_retracing=True)
+    def score(inputs: Batch, labels: Batch) -> Sums:
+        return objective_sums(call_model(model, inputs, training=False), labels)
+
+    forward = tf.function(score, reduce_retracing=True)
     totals: Counter[str] = Counter()
     held_out_counts = np.zeros_like(train_counts)
     random_sentences = 0
@@ -54,7 +61,8 @@ def _scores(model: Any, batches: Iterable[Any], train_counts: Counts, status: St
         for name, value in forward(inputs, labels).items():
             totals[name] += float(value)  # type: ignore[assignment]
         held_out_counts += _counts(labels, len(train_counts))
-        random_sentences += int(np.sum(labels["next_sentence_labels"].numpy()))
+        if NEXT_SENTENCE_LABELS in labels:
+            random_sentences += int(np.sum(labels[NEXT_SENTENCE_LABELS].numpy()))
         if time.monotonic() - last >= _STATUS_SECONDS:
             last = time.monotonic()
             status.update(step=number)
@@ -75,10 +83,13 @@ def _summary(totals: Counter[str], random_sentences: int, train: Counts, held_ou
         "unigram_loss": unigram.loss,
         "unigram_perplexity": perplexity(unigram.loss),
         "unigram_accuracy": unigram.accuracy,
-        "next_sentence_loss": totals["next_sentence_loss"] / sequences,
-        "next_sentence_accuracy": totals["next_sentence_correct"] / sequences,
-        "majority_accuracy": max(random_sentences, sequences - random_sentences) / sequences,
     }
+    if "next_sentence_loss" in totals:
+        scores |= {
+            "next_sentence_loss": totals["next_sentence_loss"] / sequences,
+            "next_sentence_accuracy": totals["next_sentence_correct"] / sequences,
+            "majority_accuracy": max(random_sentences, sequences - random_sentences) / sequences,
+        }
     rounded: dict[str, float | int] = {name: round(value, 6) for name, value in scores.items()}
     return {**rounded, "masked_tokens": int(held_out.sum()), "sequences": sequences}
 
@@ -88,5 +99,5 @@ def perplexity(loss: float) -> float:
     return math.exp(min(loss, 709.0))
 
 
-def _counts(batch: dict[str, Any], vocabulary_size: int) -> Counts:
+def _counts(batch: Batch, vocabulary_size: int) -> Counts:
     return count_masked_tokens(batch["masked_lm_ids"].numpy(), batch["masked_lm_weights"].numpy(), vocabulary_size)

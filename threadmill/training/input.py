@@ -1,26 +1,32 @@
-"""Batches of BERT records for training and evaluation, through tf.data, in an order that can be taken up anywhere."""
+"""Batches of records for training and evaluation, through tf.data, in an order that can be taken up anywhere."""
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from threadmill.datasets.tfrecord import read_records
-from threadmill.errors import InputError, IntegrityError
+from threadmill.errors import ConfigError, InputError, IntegrityError
 from threadmill.training.baseline import Counts, count_masked_tokens
-from threadmill.training.records import RecordFiles, RecordShape
+from threadmill.training.dynamic_masking import DynamicMasking
+from threadmill.training.features import Batch, feature_types, parse_batch
+from threadmill.training.masking import MaskingRules
+from threadmill.training.records import RecordFiles
 
 _OPEN_FILES = 8
 _SHUFFLE_RECORDS = 20_000
 _PARALLEL = 2
+_READ_AHEAD = 4  # batches
+_MASKED_TOGETHER = 256  # held-out records, whatever the batches: so that their size changes no mask
+_HELD_OUT_SEED = 0
 
-Batch = dict[str, Any]
 
-
-def training_batches(records: RecordFiles, batch_size: int, seed: int, start: int = 0) -> Iterator[tuple[Batch, Batch]]:
+def training_batches(
+    records: RecordFiles, batch_size: int, seed: int, start: int = 0, masking: DynamicMasking | None = None
+) -> Iterator[tuple[Batch, Batch]]:
     """Endless batches for training.
 
     Each epoch holds every record once, in an order of its own drawn from ``seed``: files shuffled, records of some
@@ -28,11 +34,14 @@ def training_batches(records: RecordFiles, batch_size: int, seed: int, start: in
 
     Args:
         start: batches to leave out at the beginning, cheaply: whole epochs by arithmetic, the rest before parsing.
+        masking: for records without masks. The masks depend on its seed and the batch's number, counted from the first
+            batch of all.
 
     Yields:
-        Pairs of dicts of tensors, see `parse_batch`.
+        Pairs of dicts of tensors, see `threadmill.training.features.parse_batch`.
 
     Raises:
+        ConfigError: the records hold no masks, and there is no ``masking``.
         InputError: a shard is gone.
         IntegrityError: a record is damaged or of another shape.
     """
@@ -41,16 +50,19 @@ def training_batches(records: RecordFiles, batch_size: int, seed: int, start: in
 
     def one_epoch(number: Any) -> Any:
         skipped = tf.where(number == epoch, tf.constant(within, tf.int64), tf.constant(0, tf.int64))
-        return _shuffled(records.files, seed, number).skip(skipped)
+        return _shuffled(records, seed, number).skip(skipped)
 
-    return _readable(_parsed(epochs.flat_map(one_epoch).batch(batch_size, drop_remainder=True), records.shape), records)
+    batches = epochs.flat_map(one_epoch).batch(batch_size, drop_remainder=True)
+    parsed = _parsed(batches, records, start, batch_size, masking)
+    return _readable(parsed.prefetch(_READ_AHEAD), records)
 
 
-def _shuffled(files: tuple[str, ...], seed: int, epoch: Any) -> Any:
+def _shuffled(records: RecordFiles, seed: int, epoch: Any) -> Any:
+    files = records.files
     key = tf.stack([tf.constant(seed, tf.int64), epoch])
     order = tf.random.experimental.stateless_shuffle(tf.constant(files), seed=key)
     serialized = tf.data.Dataset.from_tensor_slices(order).interleave(
-        tf.data.TFRecordDataset,
+        lambda file: _serialized(file, records),
         cycle_length=min(_OPEN_FILES, len(files)),
         block_length=16,
         num_parallel_calls=min(_PARALLEL, _OPEN_FILES, len(files)),
@@ -61,67 +73,78 @@ def _shuffled(files: tuple[str, ...], seed: int, epoch: Any) -> Any:
     return serialized.shuffle(_SHUFFLE_RECORDS, seed=buffer_seed, reshuffle_each_iteration=False)
 
 
-def held_out_batches(records: RecordFiles, batch_size: int, limit: int) -> Iterator[tuple[Batch, Batch]]:
-    """The first ``limit`` records in file order, in batches; the last may be smaller. See `parse_batch`."""
-    serialized = tf.data.TFRecordDataset(tf.constant(records.files)).take(limit)
-    return _readable(_parsed(serialized.batch(batch_size), records.shape), records)
+def held_out_batches(
+    records: RecordFiles, batch_size: int, limit: int, masking: DynamicMasking | None = None
+) -> Iterator[tuple[Batch, Batch]]:
+    """The first ``limit`` records in file order, in batches; the last may be smaller.
+
+    Args:
+        masking: for records without masks; each record has one mask for good, whatever the batch size.
+
+    Yields, Raises:
+        As `training_batches`.
+    """
+    serialized = _serialized(tf.constant(records.files), records).take(limit)
+    if records.format.static_masks:
+        parsed = _parsed(serialized.batch(batch_size), records)
+    else:
+        blocks = _parsed(serialized.batch(_MASKED_TOGETHER), records, 0, _MASKED_TOGETHER, masking)
+        parsed = blocks.rebatch(batch_size)
+    return _readable(parsed.prefetch(_READ_AHEAD), records)
 
 
-def count_split(records: RecordFiles, vocabulary_size: int, limit: int = 0) -> Counts:
-    """int64[V]: how often each token is masked in a split, or in its first ``limit`` records."""
-    names = ("masked_lm_ids", "masked_lm_weights")
-    features = {name: feature for name, feature in _features(records.shape).items() if name in names}
-    serialized = tf.data.TFRecordDataset(tf.constant(records.files)).take(limit or -1).batch(1024)
-    parsed = serialized.map(lambda batch: tf.io.parse_example(batch, features), num_parallel_calls=_PARALLEL).prefetch(2)
+def held_out_masking(rules: MaskingRules, vocabulary_size: int, records: RecordFiles) -> DynamicMasking:
+    """The masks that all evaluations use."""
+    return DynamicMasking(rules, vocabulary_size, records.format, _HELD_OUT_SEED)
+
+
+def count_split(records: RecordFiles, vocabulary_size: int, limit: int = 0, special_ids: Sequence[int] = ()) -> Counts:
+    """int64[V]: how often each token is masked in a split, or in its first ``limit`` records.
+
+    Where the records hold no masks, any token but those of ``special_ids`` can be masked, and all of them are counted.
+    """
+    form = records.format
+    names = ("masked_lm_ids", "masked_lm_weights") if form.static_masks else ("input_ids", "input_mask")
+    types = {name: kind for name, kind in feature_types(form).items() if name in names}
+    serialized = _serialized(tf.constant(records.files), records).take(limit or -1).batch(1024)
+    parsed = serialized.map(lambda batch: tf.io.parse_example(batch, types), num_parallel_calls=_PARALLEL).prefetch(2)
     counts: Counts = np.zeros(vocabulary_size, np.int64)
     for batch in _readable(parsed, records):
         counts += count_masked_tokens(batch[names[0]].numpy(), batch[names[1]].numpy(), vocabulary_size)
+    if not form.static_masks:
+        counts[list(special_ids)] = 0
     return counts
 
 
-def _parsed(serialized: Any, shape: RecordShape) -> Any:
-    return serialized.map(lambda batch: parse_batch(batch, shape), num_parallel_calls=_PARALLEL, deterministic=True).prefetch(4)
+def _serialized(files: Any, records: RecordFiles) -> Any:
+    return tf.data.TFRecordDataset(files, compression_type="GZIP" if records.gzip else "")
 
 
-def parse_batch(serialized: Any, shape: RecordShape) -> tuple[Batch, Batch]:
-    """Parses serialised tf.train.Example of Google BERT's features.
+def _parsed(serialized: Any, records: RecordFiles, start: int = 0, rows: int = 0, masking: DynamicMasking | None = None) -> Any:
+    """Batches of serialised records parsed, and masked where the records are not.
 
     Args:
-        serialized: string[B].
-
-    Returns:
-        The model's inputs, int32: ``token_ids``, ``segment_ids``, ``padding_mask`` [B, S], ``mask_positions`` [B, P];
-        and the labels: ``masked_lm_ids`` int32[B, P], ``masked_lm_weights`` float32[B, P] (0 where a position is
-        padding), ``next_sentence_labels`` int32[B].
+        start: the number of the first batch.
+        rows: with ``masking``, the records of a batch at most.
     """
-    example = tf.io.parse_example(serialized, _features(shape))
-    whole = {name: tf.cast(value, tf.int32) if value.dtype == tf.int64 else value for name, value in example.items()}
-    inputs = {
-        "token_ids": whole["input_ids"],
-        "segment_ids": whole["segment_ids"],
-        "padding_mask": whole["input_mask"],
-        "mask_positions": whole["masked_lm_positions"],
-    }
-    labels = {
-        "masked_lm_ids": whole["masked_lm_ids"],
-        "masked_lm_weights": whole["masked_lm_weights"],
-        "next_sentence_labels": whole["next_sentence_labels"][:, 0],
-    }
-    return inputs, labels
+    form = records.format
+    if form.static_masks:
+        return _mapped(serialized, lambda batch: parse_batch(batch, form))
+    if masking is None:
+        raise ConfigError(f"the records in {os.path.dirname(records.files[0])} hold no masks; mask them as they are read")
+
+    def parse_and_mask(number: Any, batch: Any) -> Any:
+        draws = masking.draws(rows, number)[: tf.shape(batch)[0]]
+        inputs, labels = parse_batch(batch, form)
+        columns = masking.mask(inputs["token_ids"], inputs["padding_mask"], draws)
+        shown = {name: columns.pop(name) for name in ("token_ids", "mask_positions")}
+        return {**inputs, **shown}, {**labels, **columns}
+
+    return _mapped(serialized.enumerate(start), parse_and_mask)
 
 
-def _features(shape: RecordShape) -> dict[str, Any]:
-    tokens = tf.io.FixedLenFeature([shape.max_seq_length], tf.int64)
-    predictions = tf.io.FixedLenFeature([shape.max_predictions_per_seq], tf.int64)
-    return {
-        "input_ids": tokens,
-        "input_mask": tokens,
-        "segment_ids": tokens,
-        "masked_lm_positions": predictions,
-        "masked_lm_ids": predictions,
-        "masked_lm_weights": tf.io.FixedLenFeature([shape.max_predictions_per_seq], tf.float32),
-        "next_sentence_labels": tf.io.FixedLenFeature([1], tf.int64),
-    }
+def _mapped(batches: Any, function: Callable[..., Any]) -> Any:
+    return batches.map(function, num_parallel_calls=_PARALLEL, deterministic=True)
 
 
 def _readable(batches: Any, records: RecordFiles) -> Iterator[Any]:

@@ -3,12 +3,14 @@
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from threadmill import errors
+from threadmill.datasets.storage import TEMPORARY_PREFIX
 from threadmill.errors import ThreadmillError, WorkerError
 from threadmill.training.live import LiveProgress
 from threadmill.training.spec import write_spec
@@ -23,7 +25,8 @@ _TAIL_LINES = 20
 def run_child(module: str, spec: object, folder: str, *, stage: str, unit: str) -> Status:
     """Runs ``python -m MODULE SPEC.json`` to its end; if this is interrupted by an exception, the child is killed.
 
-    The child's output is appended to ``folder/STAGE.log``, and its spec is ``folder/STAGE-spec.json``.
+    The child's output is appended to ``folder/STAGE.log``, and its spec is ``folder/STAGE-spec.json``. Its temporary files
+    are in ``folder`` too, and removed after it: TensorFlow leaves some where it is killed.
 
     Args:
         folder: of the child's status.json.
@@ -39,10 +42,10 @@ def run_child(module: str, spec: object, folder: str, *, stage: str, unit: str) 
     spec_path, log_path = os.path.join(folder, f"{stage}-spec.json"), os.path.join(folder, f"{stage}.log")
     write_spec(spec_path, spec)
     StatusFile(folder).update()
-    with open(log_path, "ab") as output:
+    with open(log_path, "ab") as output, _temporary_folder(folder) as temporary:
         begin = output.tell()
-        command = [sys.executable, "-m", module, spec_path]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        command, environment = [sys.executable, "-m", module, spec_path], {**os.environ, "TMPDIR": temporary}
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
         try:
             with LiveProgress(stage, unit) as progress:
                 _wait(process, folder, progress.show)
@@ -51,6 +54,18 @@ def run_child(module: str, spec: object, folder: str, *, stage: str, unit: str) 
                 process.kill()
                 process.wait()
     return _outcome(process.returncode, folder, stage, _tail(log_path, begin))
+
+
+@contextlib.contextmanager
+def _temporary_folder(folder: str) -> Iterator[str]:
+    """A folder for temporary files, made anew: a run that was killed with its child may have left it."""
+    path = os.path.join(folder, f"{TEMPORARY_PREFIX}files")
+    shutil.rmtree(path, ignore_errors=True)
+    os.mkdir(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _wait(process: "subprocess.Popen[bytes]", folder: str, show: Callable[[Status], None]) -> None:

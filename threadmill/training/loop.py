@@ -6,17 +6,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from threadmill.training.baseline import unigram_log_probability
+from threadmill.training.baseline import Counts, unigram_log_probability
 from threadmill.training.checkpoints import Checkpoints
 from threadmill.training.config import TrainingConfig
+from threadmill.training.dynamic_masking import DynamicMasking
 from threadmill.training.export import export_model
 from threadmill.training.input import count_split, training_batches
 from threadmill.training.losses import LossLog
-from threadmill.training.model import build_model, set_output_bias
-from threadmill.training.objective import objective_sums
+from threadmill.training.model import build_model, call_model, set_output_bias
+from threadmill.training.objective import Sums, objective_sums
 from threadmill.training.optimizer import build_optimizer, build_schedule
 from threadmill.training.presets import PRESETS
-from threadmill.training.recorder import Recorder
+from threadmill.training.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
 from threadmill.training.spec import TrainerSpec
 from threadmill.training.status import StatusFile
 from threadmill.training.summaries import Summaries
@@ -40,8 +41,7 @@ def train(spec: TrainerSpec, status: StatusFile) -> None:
     config, workspace = spec.config, Workspace(spec.folder)
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
-    shape = spec.records.shape
-    model = build_model(PRESETS[config.model], spec.vocabulary_size, shape.max_seq_length, config.dropout)
+    model = _new_model(spec)
     schedule = build_schedule(config)
     optimizer = build_optimizer(config, schedule, model)
     state = [*model.variables, *optimizer.variables]
@@ -50,39 +50,58 @@ def train(spec: TrainerSpec, status: StatusFile) -> None:
         start = checkpoints.restore(at_most=losses.steps)
         losses.cut(start)
         if start == 0 and config.unigram_bias:
-            counts = count_split(spec.records, spec.vocabulary_size, limit=_COUNTED_RECORDS)
-            set_output_bias(model, unigram_log_probability(counts))
+            set_output_bias(model, unigram_log_probability(_count_tokens(spec)))
         status.update(state="training", step=start, steps=config.steps, resumed_from=start)
-        recorder = Recorder(losses, status, Summaries(workspace.tensorboard), schedule, config)
+        measures = MEASURES_WITH_NEXT_SENTENCE if spec.records.format.next_sentence else MEASURES
+        recorder = Recorder(losses, status, Summaries(workspace.tensorboard), schedule, config, measures)
         _run_steps(spec, start, make_train_step(model, optimizer, config), recorder, checkpoints)
     status.update(state="exporting")
     export_model(model, workspace.export)
 
 
+def _new_model(spec: TrainerSpec) -> Any:
+    preset, records = PRESETS[spec.config.model], spec.records.format
+    sizes = (spec.vocabulary_size, records.max_seq_length, spec.config.dropout)
+    return build_model(preset, *sizes, next_sentence=records.next_sentence)
+
+
+def _count_tokens(spec: TrainerSpec) -> Counts:
+    special_ids = spec.masking.special_ids if spec.masking else ()
+    return count_split(spec.records, spec.vocabulary_size, _COUNTED_RECORDS, special_ids)
+
+
 def make_train_step(model: Any, optimizer: Any, config: TrainingConfig) -> Step:
     """One update as a compiled function of a batch.
 
-    It returns float32[4]: the loss, its masked LM and next sentence parts, and the norm of the gradient before clipping.
+    It returns float32[4]: the loss, its masked LM and next sentence parts, and the norm of the gradient before clipping;
+    without a next sentence to tell, float32[2]: the loss and that norm.
     """
     weights = [variable.value for variable in model.trainable_variables]
 
     def step(inputs: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:
-            sums = objective_sums(model(inputs, training=True), labels)
-            masked = sums["masked_loss"] / tf.maximum(sums["masked_weight"], 1.0)
-            next_sentence = sums["next_sentence_loss"] / sums["sequences"]
-            loss = masked + next_sentence
+            losses = _mean_losses(objective_sums(call_model(model, inputs, training=True), labels))
+            loss = tf.add_n(losses)
         gradients, norm = tf.clip_by_global_norm(tape.gradient(loss, weights), config.clip_norm)
         optimizer.apply(gradients, model.trainable_variables)
-        return tf.stack([loss, masked, next_sentence, norm])
+        return tf.stack([loss, *(losses if len(losses) > 1 else ()), norm])
 
     compiled: Step = tf.function(step, jit_compile=config.jit_compile)
     return compiled
 
 
+def _mean_losses(sums: Sums) -> list[Any]:
+    """The means of the masked LM's loss and, where it is told, of the next sentence's."""
+    masked = sums["masked_loss"] / tf.maximum(sums["masked_weight"], 1.0)
+    if "next_sentence_loss" not in sums:
+        return [masked]
+    return [masked, sums["next_sentence_loss"] / sums["sequences"]]
+
+
 def _run_steps(spec: TrainerSpec, start: int, step: Step, recorder: Recorder, checkpoints: Checkpoints) -> None:
     config, interval = spec.config, spec.checkpoints.interval(spec.config.steps)
-    batches = training_batches(spec.records, config.batch_size, config.seed, start)
+    masking = DynamicMasking(spec.masking, spec.vocabulary_size, spec.records.format, config.seed) if spec.masking else None
+    batches = training_batches(spec.records, config.batch_size, config.seed, start, masking)
     for number, (inputs, labels) in zip(range(start + 1, config.steps + 1), batches, strict=False):
         recorder.add(number, step(inputs, labels))
         if number % interval == 0 or number == config.steps:

@@ -8,31 +8,40 @@ from threadmill.training.model import MASKED_LM, NEXT_SENTENCE
 
 Sums = dict[str, Any]
 
+NEXT_SENTENCE_LABELS = "next_sentence_labels"
+
 
 def objective_sums(outputs: dict[str, Any], labels: dict[str, Any]) -> Sums:
     """Sums over a batch, all float32[].
 
     Args:
         outputs: logits, see `threadmill.training.model.build_bert`.
-        labels: see `threadmill.training.input.parse_batch`.
+        labels: see `threadmill.training.features.parse_batch`.
 
     Returns:
         ``masked_loss`` (nats), ``masked_correct`` and ``masked_weight`` over the masked positions, each times its
-        weight; ``next_sentence_loss``, ``next_sentence_correct`` and ``sequences``. Means are taken from these at the
-        end, over all replicas and batches: a mean of means would weight them wrongly.
+        weight; ``sequences``; and where the model tells a next sentence, and the labels do, ``next_sentence_loss`` and
+        ``next_sentence_correct``. Means are taken from these at the end, over all replicas and batches: a mean of means
+        would weight them wrongly.
     """
-    ids, weights = labels["masked_lm_ids"], labels["masked_lm_weights"]
-    sentences = labels["next_sentence_labels"]
-    masked_logits, sentence_logits = outputs[MASKED_LM], outputs[NEXT_SENTENCE]
-    masked = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=masked_logits)
-    next_sentence = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=sentences, logits=sentence_logits)
-    return {
+    ids, weights, logits = labels["masked_lm_ids"], labels["masked_lm_weights"], outputs[MASKED_LM]
+    masked = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=logits)
+    sums = {
         "masked_loss": tf.reduce_sum(masked * weights),
-        "masked_correct": tf.reduce_sum(_correct(masked_logits, ids) * weights),
+        "masked_correct": tf.reduce_sum(_correct(logits, ids) * weights),
         "masked_weight": tf.reduce_sum(weights),
-        "next_sentence_loss": tf.reduce_sum(next_sentence),
-        "next_sentence_correct": tf.reduce_sum(_correct(sentence_logits, sentences)),
-        "sequences": tf.cast(tf.size(sentences), tf.float32),
+        "sequences": tf.cast(tf.shape(ids)[0], tf.float32),
+    }
+    if NEXT_SENTENCE in outputs and NEXT_SENTENCE_LABELS in labels:
+        sums |= _next_sentence_sums(outputs[NEXT_SENTENCE], labels[NEXT_SENTENCE_LABELS])
+    return sums
+
+
+def _next_sentence_sums(logits: Any, sentences: Any) -> Sums:
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=sentences, logits=logits)
+    return {
+        "next_sentence_loss": tf.reduce_sum(losses),
+        "next_sentence_correct": tf.reduce_sum(_correct(logits, sentences)),
     }
 
 

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
@@ -20,6 +20,11 @@ _RATE_SECONDS = 15.0
 _PENDING_STEPS = 100
 _CURVE_POINTS = 2000
 
+# What is measured of a step, in the order of its tensor; the middle ones are the parts of a loss that has two.
+LOSS, MASKED_LM_LOSS, NEXT_SENTENCE_LOSS, GRADIENT_NORM = "loss", "masked_lm_loss", "next_sentence_loss", "gradient_norm"
+MEASURES = (LOSS, GRADIENT_NORM)
+MEASURES_WITH_NEXT_SENTENCE = (LOSS, MASKED_LM_LOSS, NEXT_SENTENCE_LOSS, GRADIENT_NORM)
+
 
 class Recorder:
     """Takes each step's losses from the device about once a second, checks them, and writes them where people look.
@@ -29,10 +34,17 @@ class Recorder:
     """
 
     def __init__(
-        self, losses: LossLog, status: StatusFile, summaries: Summaries, schedule: Callable[[int], Any], config: TrainingConfig
+        self,
+        losses: LossLog,
+        status: StatusFile,
+        summaries: Summaries,
+        schedule: Callable[[int], Any],
+        config: TrainingConfig,
+        measures: tuple[str, ...],
     ) -> None:
         self._losses, self._status, self._summaries, self._schedule = losses, status, summaries, schedule
         self._batch_size = config.batch_size
+        self._measures = measures
         self._every = max(1, config.steps // _CURVE_POINTS)
         self._pending: list[tuple[int, Any]] = []
         self._times: deque[tuple[float, int]] = deque()
@@ -40,7 +52,7 @@ class Recorder:
         self.saved = status.current.resumed_from
 
     def add(self, step: int, measures: Any) -> None:
-        """Notes what `threadmill.training.loop.make_train_step` returned for ``step``, perhaps not computed yet."""
+        """Notes the tensor that `threadmill.training.loop.make_train_step` returned for ``step``, perhaps not computed yet."""
         self._pending.append((step, measures))
         if len(self._pending) == _PENDING_STEPS or time.monotonic() - self._last >= _RECORD_SECONDS:
             self.record()
@@ -54,7 +66,7 @@ class Recorder:
         pending, self._pending = [(step, measures.numpy()) for step, measures in self._pending], []
         finite = list(takewhile(lambda item: np.isfinite(item[1]).all(), pending))
         if finite:
-            self._write([_Point(step, *_shortest(measures)) for step, measures in finite])
+            self._write([_Point(step, dict(zip(self._measures, _shortest(measures), strict=True))) for step, measures in finite])
         if len(finite) < len(pending):
             step, (loss, *_, norm) = pending[len(finite)]
             last = f"the last good checkpoint is of step {self.saved}" if self.saved else "there is no checkpoint before it"
@@ -72,7 +84,7 @@ class Recorder:
             if point.step % self._every == 0:
                 self._summarise(point, rate)
         self._summaries.flush()
-        self._status.update(step=newest.step, loss=newest.loss, sequences_per_second=rate)
+        self._status.update(step=newest.step, loss=newest.measures[LOSS], sequences_per_second=rate)
 
     def _sequences_per_second(self, step: int) -> float | None:
         """Over the last seconds; None at first, since the first step's time is mostly compilation."""
@@ -83,8 +95,7 @@ class Recorder:
         return round((last - first) * self._batch_size / (now - before), 1) if now > before else None
 
     def _summarise(self, point: "_Point", rate: float | None) -> None:
-        values = {name: value for name, value in asdict(point).items() if name != "step"}
-        values["learning_rate"] = float(self._schedule(point.step - 1))
+        values = {**point.measures, "learning_rate": float(self._schedule(point.step - 1))}
         if rate is not None:
             values["sequences_per_second"] = rate
         self._summaries.scalars(values, point.step)
@@ -92,17 +103,15 @@ class Recorder:
 
 @dataclass(frozen=True)
 class _Point:
-    """One step's measures, as the training step returns them."""
+    """One step's measures by name."""
 
     step: int
-    loss: float
-    masked_lm_loss: float
-    next_sentence_loss: float
-    gradient_norm: float
+    measures: dict[str, float]
 
     def line(self) -> dict[str, float]:
         """Its line of the loss log."""
-        return {name: value for name, value in asdict(self).items() if name != "gradient_norm"}
+        losses = {name: value for name, value in self.measures.items() if name != GRADIENT_NORM}
+        return {"step": self.step, **losses}
 
 
 def _shortest(measures: Any) -> list[float]:

@@ -1,4 +1,4 @@
-"""What training takes from a records dataset and from its vocabulary: shapes, files of a split, and whether the two fit."""
+"""What training takes from a records dataset and from its vocabulary: format, files of a split, and whether the two fit."""
 
 import hashlib
 import os
@@ -12,13 +12,36 @@ from threadmill.errors import InputError, IntegrityError
 VOCAB_NAME = "vocab.txt"
 HELD_OUT_SPLITS = ("validation", "test")
 
+# The objectives whose records have features that `RecordFormat` knows.
+OBJECTIVES = ("bert", "roberta")
+
+_GZIP_SUFFIX = ".gz"
+
 
 @dataclass(frozen=True)
-class RecordShape:
-    """The fixed lengths of one record: S tokens and P masked positions."""
+class RecordFormat:
+    """What one record holds.
 
+    Attributes:
+        objective: one of `OBJECTIVES`.
+        max_seq_length, max_predictions_per_seq: its fixed lengths, S tokens and P masked positions.
+        features: the names of its features: google-research/bert's (v1), or TensorFlow Model Garden's (v2).
+    """
+
+    objective: str
     max_seq_length: int
     max_predictions_per_seq: int
+    features: tuple[str, ...]
+
+    @property
+    def static_masks(self) -> bool:
+        """Whether the tokens are masked in the records; if not, training masks them as it reads."""
+        return "masked_lm_positions" in self.features
+
+    @property
+    def next_sentence(self) -> bool:
+        """Whether a record tells if its second segment is the first one's next."""
+        return "next_sentence_labels" in self.features
 
 
 @dataclass(frozen=True)
@@ -28,16 +51,21 @@ class RecordFiles:
     Attributes:
         files: their URIs (local ones as absolute paths), in the manifest's order.
         records: how many they hold together.
-        shape: of each record.
+        format: of each record.
     """
 
     files: tuple[str, ...]
     records: int
-    shape: RecordShape
+    format: RecordFormat
+
+    @property
+    def gzip(self) -> bool:
+        """Whether the files are compressed."""
+        return self.files[0].endswith(_GZIP_SUFFIX)
 
 
 def open_records(uri: str) -> Dataset:
-    """The dataset at ``uri``, which must hold BERT pretraining records.
+    """The dataset at ``uri``, which must hold pretraining records of one of `OBJECTIVES`.
 
     Raises:
         InputError: no dataset there, or one of another kind.
@@ -47,8 +75,10 @@ def open_records(uri: str) -> Dataset:
     if manifest.stage != "records":
         raise InputError(f"{uri} is a dataset of the stage {manifest.stage}, not of records; name a records dataset")
     objective = manifest.config.get("objective")
-    if objective != "bert":
-        raise InputError(f"the records at {uri} are made for the objective {objective}; the models here train on bert's")
+    if objective not in OBJECTIVES:
+        raise InputError(
+            f"the records at {uri} are made for the objective {objective}; the models here train on bert's and roberta's records"
+        )
     return dataset
 
 
@@ -69,17 +99,18 @@ def record_files(dataset: Dataset, split: str) -> RecordFiles:
             state = "is missing" if size < 0 else f"has {size} bytes instead of {shard.bytes}"
             raise InputError(f"{dataset.path(shard)} {state}; run the stage that writes the records again")
     files = tuple(_absolute(dataset.path(shard)) for shard in shards if shard.records)
-    return RecordFiles(files, records, record_shape(dataset))
+    return RecordFiles(files, records, record_format(dataset))
 
 
 def _absolute(uri: str) -> str:
     return os.path.abspath(storage.local_path(uri)) if storage.is_local(uri) else uri
 
 
-def record_shape(dataset: Dataset) -> RecordShape:
-    """S and P of the records in ``dataset``."""
-    config = dataset.manifest.config
-    return RecordShape(int(config["max_seq_length"]), int(config["max_predictions_per_seq"]))
+def record_format(dataset: Dataset) -> RecordFormat:
+    """What the records in ``dataset`` hold, from its manifest's config and schema."""
+    config, schema = dataset.manifest.config, dataset.manifest.schema
+    lengths = int(config["max_seq_length"]), int(config["max_predictions_per_seq"])
+    return RecordFormat(config["objective"], *lengths, tuple(field.name for field in schema))
 
 
 def held_out_split(dataset: Dataset, split: str) -> str:

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
+from threadmill.training.masking import MaskingRules
 from threadmill.training.records import RecordFiles
 
 SpecType = TypeVar("SpecType")
@@ -20,6 +21,7 @@ class TrainerSpec:
         folder: where checkpoints, losses, status and the export go.
         records: the train split.
         vocabulary_size: entries of the vocabulary.
+        masking: how to mask records that hold no masks; None where they do.
         identity: what the run's losses depend on, by name: checkpoints of another identity are not resumed.
         parent: the process id of whoever must not be outlived; 0 for nobody.
     """
@@ -29,6 +31,7 @@ class TrainerSpec:
     vocabulary_size: int
     config: TrainingConfig
     checkpoints: CheckpointConfig
+    masking: MaskingRules | None
     identity: Mapping[str, str | int | float | bool]
     parent: int = 0
 
@@ -42,6 +45,7 @@ class EvaluatorSpec:
         model: the Keras file.
         held_out, train: the split to score, and the one whose masked tokens make the unigram baseline.
         vocabulary_size: entries of the vocabulary.
+        masking: see `TrainerSpec`.
         parent: see `TrainerSpec`.
     """
 
@@ -51,6 +55,7 @@ class EvaluatorSpec:
     train: RecordFiles
     vocabulary_size: int
     config: EvaluationConfig
+    masking: MaskingRules | None
     parent: int = 0
 
 

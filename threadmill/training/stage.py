@@ -17,7 +17,8 @@ from threadmill.errors import ConfigError, InputError
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
 from threadmill.training.launch import run_child
 from threadmill.training.losses import LOSSES_NAME
-from threadmill.training.presets import PRESETS
+from threadmill.training.masking import MASKING_NAME, MaskingRules, decode_rules, encode_rules, masking_rules
+from threadmill.training.presets import PRESETS, check_model
 from threadmill.training.records import (
     VOCAB_NAME,
     check_vocabulary,
@@ -25,7 +26,7 @@ from threadmill.training.records import (
     held_out_split,
     open_records,
     record_files,
-    record_shape,
+    record_format,
     vocabulary_files,
 )
 from threadmill.training.spec import EvaluatorSpec, TrainerSpec
@@ -40,15 +41,16 @@ _TRAIN_SPLIT = "train"
 class TrainingStage(MapStage):
     """Trains a model in a process of its own, which TensorFlow and its memory leave with it.
 
-    The dataset holds ``model.keras``, ``config.json`` (sizes, settings, digests), ``losses.jsonl`` (a line a step) and
-    the vocabulary's files. Beside these, outside the manifest, lie the working files: ``checkpoints/``, from which a
-    run that was stopped goes on exactly, ``tensorboard/``, ``status.json`` and ``train.log``.
+    The dataset holds ``model.keras``, ``config.json`` (sizes, settings, digests), ``losses.jsonl`` (a line a step), the
+    vocabulary's files, and where training masked the records ``masking.json``, by which they are evaluated. Beside these,
+    outside the manifest, lie the working files: ``checkpoints/``, from which a run that was stopped goes on exactly,
+    ``tensorboard/``, ``status.json`` and ``train.log``.
 
     The funnel counts the train split's records; those that the steps do not get to are dropped as ``not_reached``.
     """
 
     name = TRAIN
-    version = 1
+    version = 2
     unit = "records"
 
     def __init__(
@@ -66,6 +68,7 @@ class TrainingStage(MapStage):
         """One task.
 
         Raises:
+            ConfigError: the model does not learn the records' objective, or takes shorter ones only.
             InputError: a shard is missing, there is no train split, or the records were made with another vocabulary.
         """
         records, vocabulary = self._inputs()
@@ -86,6 +89,7 @@ class TrainingStage(MapStage):
             vocabulary_size=count_tokens(tokens[VOCAB_NAME]),
             config=self.config,
             checkpoints=self._checkpoints,
+            masking=None if files.format.static_masks else masking_rules(records, self.vocabulary_uri),
             identity=self._identity(records, vocabulary),
             parent=os.getpid(),
         )
@@ -96,6 +100,8 @@ class TrainingStage(MapStage):
         _write(output, LOSSES_NAME, losses, records=losses.count(b"\n"))
         for name, content in tokens.items():
             _write(output, name, content)
+        if spec.masking:
+            _write(output, MASKING_NAME, encode_rules(spec.masking))
         storage.remove_tree(workspace.export)
         return output.result(task, self._counters(files.records), _last_losses(losses))
 
@@ -106,6 +112,8 @@ class TrainingStage(MapStage):
     def _inputs(self) -> tuple[Dataset, Dataset]:
         records, vocabulary = open_records(self.records_uri), Dataset.open(self.vocabulary_uri)
         check_vocabulary(records, vocabulary.manifest.digest, self.vocabulary_uri)
+        form = record_format(records)
+        check_model(self.config.model, form.objective, form.max_seq_length)
         return records, vocabulary
 
     def _identity(self, records: Dataset, vocabulary: Dataset) -> dict[str, Any]:
@@ -113,7 +121,7 @@ class TrainingStage(MapStage):
         return {**asdict(self.config), "version": self.version, **digests}
 
     def _described(self, spec: TrainerSpec) -> dict[str, Any]:
-        preset, shape = PRESETS[self.config.model], spec.records.shape
+        preset, form = PRESETS[self.config.model], spec.records.format
         return {
             "model": self.config.model,
             "architecture": preset.architecture,
@@ -122,9 +130,11 @@ class TrainingStage(MapStage):
             "num_heads": preset.num_heads,
             "intermediate_dim": preset.intermediate_dim,
             "vocabulary_size": spec.vocabulary_size,
-            "max_seq_length": shape.max_seq_length,
-            "max_predictions_per_seq": shape.max_predictions_per_seq,
-            "parameters": preset.parameters(spec.vocabulary_size, shape.max_seq_length),
+            "objective": form.objective,
+            "next_sentence": form.next_sentence,
+            "max_seq_length": form.max_seq_length,
+            "max_predictions_per_seq": form.max_predictions_per_seq,
+            "parameters": preset.parameters(spec.vocabulary_size, form.max_seq_length, next_sentence=form.next_sentence),
             "vocabulary_digest": spec.identity["vocabulary"],
             "records_digest": spec.identity["records"],
             "training": {
@@ -145,12 +155,13 @@ class EvaluationStage(MapStage):
     """Scores a model on a held-out split, in a process of its own: ``evaluation.json``.
 
     Its numbers: masked_loss, masked_perplexity and masked_accuracy beside unigram_loss, unigram_perplexity and
-    unigram_accuracy; next_sentence_loss and next_sentence_accuracy beside majority_accuracy; masked_tokens, sequences.
-    Losses are in nats. The funnel counts the split's records.
+    unigram_accuracy; next_sentence_loss and next_sentence_accuracy beside majority_accuracy, where model and records have
+    a next sentence to tell; masked_tokens, sequences. Losses are in nats. Records without masks get the same ones in each
+    evaluation. The funnel counts the split's records.
     """
 
     name = EVALUATE
-    version = 1
+    version = 2
     unit = "records"
 
     def __init__(self, model_uri: str, records_uri: str, config: EvaluationConfig | None = None) -> None:
@@ -182,6 +193,7 @@ class EvaluationStage(MapStage):
             train=record_files(records, _TRAIN_SPLIT),
             vocabulary_size=described["vocabulary_size"],
             config=self.config,
+            masking=None if held_out.format.static_masks else self._masking(records),
             parent=os.getpid(),
         )
         run_child("threadmill.training.evaluator", spec, workspace.folder, stage=EVALUATE, unit="sequences")
@@ -197,6 +209,15 @@ class EvaluationStage(MapStage):
         """The scores."""
         return dict(parts[0])
 
+    def _masking(self, records: Dataset) -> MaskingRules:
+        path = storage.join(self.model_uri, MASKING_NAME)
+        if not storage.exists(path):
+            raise InputError(
+                f"the records at {records.uri} hold no masks, and the model at {self.model_uri} was trained on some that do "
+                f"(it has no {MASKING_NAME}); evaluate it on records with static masks"
+            )
+        return decode_rules(storage.read_bytes(path))
+
     def _inputs(self) -> tuple[Dataset, Dataset, dict[str, Any]]:
         model, records = Dataset.open(self.model_uri), open_records(self.records_uri)
         if model.manifest.stage != TRAIN:
@@ -205,11 +226,12 @@ class EvaluationStage(MapStage):
             )
         described = orjson.loads(storage.read_bytes(storage.join(self.model_uri, CONFIG_NAME)))
         check_vocabulary(records, described["vocabulary_digest"], f"the model at {self.model_uri}")
-        length = record_shape(records).max_seq_length
-        if length > described["max_seq_length"]:
+        form = record_format(records)
+        check_model(described["model"], form.objective, form.max_seq_length)
+        if form.max_seq_length > described["max_seq_length"]:
             raise InputError(
-                f"the records at {self.records_uri} have {length} tokens, the model takes {described['max_seq_length']} at most; "
-                "make records of that max_seq_length"
+                f"the records at {self.records_uri} have {form.max_seq_length} tokens, and the model takes "
+                f"{described['max_seq_length']} at most; make records of that max_seq_length"
             )
         return model, records, described
 
