@@ -207,3 +207,44 @@ def gather_documents(data, starts, stops, output):
             output[size] = data[index]
             size += 1
     return size
+
+
+@kernel
+def gather_slices(data, starts, stops, output, ends):
+    """Writes slices end to end.
+
+    Args:
+        data: uint8; starts, stops: int64[n], its slices; output: uint8, as long as these.
+        ends: int64[n + 1]: filled with the slices' bounds in ``output``.
+    """
+    size = 0
+    ends[0] = 0
+    for row in range(len(starts)):
+        for index in range(starts[row], stops[row]):
+            output[size] = data[index]
+            size += 1
+        ends[row + 1] = size
+
+
+@kernel
+def merge_ends(ends, least, output):
+    """Makes one of documents that follow each other, until it has ``least`` lines; under half of it goes to the one before.
+
+    Args:
+        ends: int64[D]; output: int64[D]: filled with the ends.
+
+    Returns:
+        How many documents there are.
+    """
+    documents, start = 0, 0
+    for document in range(len(ends)):
+        if ends[document] - start >= least:
+            output[documents] = start = ends[document]
+            documents += 1
+    if len(ends) and ends[-1] > start:
+        if documents and 2 * (ends[-1] - start) < least:
+            output[documents - 1] = ends[-1]
+        else:
+            output[documents] = ends[-1]
+            documents += 1
+    return documents

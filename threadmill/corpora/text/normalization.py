@@ -53,8 +53,8 @@ def _once(
     ends, composes, tallies = np.empty(len(offsets), np.int64), np.empty(len(offsets) - 1, np.bool_), np.zeros(8, np.int64)
     clean_lines(data, offsets, character_table(config), config.max_repeats, output, ends, composes, tallies)
     if counts is not None:
-        counts.update({name: int(tallies[kind]) for kind, name in KINDS.items()})
-        if first:  # they stay, so the next pass would count them again
+        counts.update({name: int(tallies[kind]) for kind, name in KINDS.items() if tallies[kind]})
+        if first and tallies[REPLACEMENT]:  # they stay, so the next pass would count them again
             counts["replacement_characters"] += int(tallies[REPLACEMENT])
     size = int(ends[-1])
     return pa.LargeStringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(output[:size])), composes

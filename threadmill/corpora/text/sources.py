@@ -2,32 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from threadmill.corpora.addresses import is_on_the_web, public_uri
 from threadmill.corpora.text.config import AUTO
 from threadmill.corpora.text.formats import source_format
 from threadmill.corpora.text.huggingface import arrow_files, is_saved_dataset
+from threadmill.corpora.text.source import Source
 from threadmill.datasets import storage
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.errors import InputError
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file of text.
-
-    Attributes:
-        name: unique among the sources, and the same wherever they lie.
-        uri: the file.
-        format: one of `FORMATS`.
-        split: the split that all of it is of; "" where a hash of each document decides.
-    """
-
-    name: str
-    uri: str
-    format: str
-    split: str = ""
 
 
 def find_sources(uris: Sequence[str], format: str) -> list[Source]:

@@ -14,8 +14,9 @@ from threadmill.corpora.addresses import public_uri
 from threadmill.corpora.reddit.sources import refuse_change, source_state
 from threadmill.corpora.text.config import CorpusConfig
 from threadmill.corpora.text.preparation import prepare
-from threadmill.corpora.text.readers import READERS, document_lines, splits_sentences
-from threadmill.corpora.text.sources import Source, find_sources
+from threadmill.corpora.text.readers import READERS, most_lines, passage_lines, splits_sentences
+from threadmill.corpora.text.source import Source
+from threadmill.corpora.text.sources import find_sources
 from threadmill.corpora.text.texts import DeadLetter, Prepared, Texts
 from threadmill.corpora.text.writing import CorpusWriter
 from threadmill.datasets.manifest import Field, InputEntry
@@ -123,7 +124,7 @@ class _Run:
     def read(self, source: Source, fingerprint: str, writer: CorpusWriter, letters: ShardStream) -> None:
         refuse_change(source.uri, fingerprint)
         for block in self._prepared(source):
-            writer.add(block, document_lines(source, self._config))
+            writer.add(block, most_lines(source, self._config))
             self.rows += block.rows
             self.counts.update(block.counts)
             self._note(source, block.letters, letters)
@@ -133,7 +134,12 @@ class _Run:
         refuse_change(source.uri, fingerprint)
 
     def _prepared(self, source: Source) -> Iterator[Prepared]:
-        work = partial(_work, config=self._config, split=splits_sentences(source, self._config))
+        work = partial(
+            _work,
+            config=self._config,
+            split=splits_sentences(source, self._config),
+            passage_lines=passage_lines(source, self._config),
+        )
         return map_in_order(work, prefetch(READERS[source.format](source, self._config)), self._workers)
 
     def _note(self, source: Source, found: Sequence[DeadLetter], stream: ShardStream) -> None:
@@ -162,8 +168,8 @@ class _Run:
             )
 
 
-def _work(read: Callable[[], Texts], config: CorpusConfig, split: bool) -> Prepared:
-    return prepare(read(), config, split=split)
+def _work(read: Callable[[], Texts], config: CorpusConfig, split: bool, passage_lines: int) -> Prepared:
+    return prepare(read(), config, split=split, passage_lines=passage_lines)
 
 
 def _file_name(name: str) -> str:

@@ -47,11 +47,14 @@ def last_paragraph_end(data: bytes) -> int:
     return ends[-1] if ends else last_line_end(data)
 
 
-def read_text_blocks(uri: str, find_end: Callable[[bytes], int] = last_line_end) -> Iterator[TextBlock]:
+def read_text_blocks(
+    uri: str, find_end: Callable[[bytes], int] = last_line_end, longest_bytes: int = _LONGEST_BYTES
+) -> Iterator[TextBlock]:
     """The file in blocks of about `BLOCK_BYTES`, decompressed, without a byte order mark; checked by `check_utf8` later.
 
     Args:
         find_end: where in the data gathered so far a block may end; 0 for nowhere.
+        longest_bytes: a line that is longer is cut.
 
     Raises:
         InputError: a file in UTF-16 or UTF-32, or a damaged compressed file.
@@ -62,7 +65,7 @@ def read_text_blocks(uri: str, find_end: Callable[[bytes], int] = last_line_end)
         if len(held) < BLOCK_BYTES:
             continue
         end, cut = find_end(held), False
-        if not end and len(held) >= _LONGEST_BYTES:
+        if not end and len(held) >= longest_bytes:
             end, cut = cut_place(held, BLOCK_BYTES), True
         if end:
             yield TextBlock(held[:end], place, line, cut)

@@ -1,0 +1,36 @@
+"""Text whose lines are wrapped to a width: which texts are, and where their paragraphs end."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from threadmill.corpora.text.texts import Integers
+
+_MOST_WIDTH = 120  # characters; lines that are longer are nobody's wrapping
+_NEAR_WIDTH, _MOST_NEAR = 0.85, 0.4  # wrapped is text of which so many lines are so near to the width
+_ROOM = 0.9  # of the width: a line that had room for the next word, and left it, is a paragraph's last
+
+
+def wrap_width(text: str) -> int:
+    """The width to which the text's lines are wrapped, in characters; 0 where they are not: then each line is a paragraph."""
+    lengths = np.array([len(line) for line in map(str.strip, text.splitlines()) if line])
+    if len(lengths) < 2:
+        return 0
+    width = int(np.percentile(lengths, 95))
+    near = (lengths >= _NEAR_WIDTH * width).mean()
+    return width if width <= _MOST_WIDTH and near >= _MOST_NEAR else 0
+
+
+def paragraph_ends(lines: pl.Series, lengths: Integers, width: int) -> npt.NDArray[np.bool_]:
+    """bool[n]: lines that end a paragraph: before and after a blank one, and where the next word would have found room.
+
+    Not before a small letter, with which no paragraph begins.
+    """
+    if not len(lines):
+        return np.zeros(0, np.bool_)
+    words = lines.str.extract(r"^(\S+)").str.len_chars().fill_null(0).to_numpy().astype(np.int64)
+    small = lines.str.contains(r"^\p{Ll}").to_numpy()
+    ends = np.ones(len(lines), np.bool_)
+    had_room = (lengths[:-1] + 1 + words[1:] <= _ROOM * width) & ~small[1:]
+    ends[:-1] = had_room | (lengths[:-1] == 0) | (lengths[1:] == 0)
+    return ends
