@@ -3,8 +3,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from tokenizers import BertWordPieceTokenizer
 
 from tests.conversation_datasets import REAL_DATA, made_examples, write_conversations
@@ -13,11 +11,10 @@ from threadmill.errors import InputError, IntegrityError
 from threadmill.vocab.config import VocabularyConfig
 from threadmill.vocab.stage import VocabularyStage
 from threadmill.vocab.vocabulary import Vocabulary
-from threadmill.vocab.wordpiece import bert_tokenizer, train_wordpiece
+from threadmill.vocab.wordpiece import train_wordpiece
 
 PROSE = [text for _, turns in made_examples(40) for text in turns] + ["Hello, world! It's [MASK] naïve, isn't it?", "日本 a"]
 VOCABULARY = Vocabulary(tuple(train_wordpiece(pa.array(PROSE, pa.large_string()), VocabularyConfig(vocab_size=300)).tokens))
-WHOLE_LINES = bert_tokenizer(VOCABULARY.tokens, VOCABULARY.lowercase)
 
 
 def encoded(lines):
@@ -27,28 +24,6 @@ def encoded(lines):
 
 def tokens(line):
     return [VOCABULARY.tokens[number] for number in encoded([line])[0]]
-
-
-TEXT = st.text(st.sampled_from("abrukSTİßΣé\u0301 \t\n\r\u00a0\u2028\u3000\x00\x0b\x85,.[]日𠀀\u200b#1"), max_size=30)
-
-
-@given(st.lists(TEXT | st.text(max_size=20), max_size=8))
-@example(["", " ", "\n"])
-def test_chunk_by_chunk_gives_the_ids_of_the_whole_line(lines):
-    expected = [encoding.ids for encoding in WHOLE_LINES.encode_batch(lines, add_special_tokens=False)]
-    assert encoded(lines) == expected
-
-
-@pytest.mark.parametrize("lowercase", [True, False])
-def test_cutting_lines_into_chunks_is_right_beside_every_character(lowercase):
-    scripts, compatibility, pictures = range(0x3100), range(0xF900, 0x10000), range(0x1F300, 0x1F700)
-    characters = [chr(point) for point in (*scripts, *compatibility, *pictures, 0x20000, 0x2F800, 0xF0000)]
-    lines = ["a" + "-a".join(characters[start : start + 64]) + "." for start in range(0, len(characters), 64)]
-    alphabet = sorted({*"a-.", *VOCABULARY.tokens[5:], *characters[0xA1:0x500], *(f"##{c}" for c in characters[0xA1:0x500])})
-    vocabulary = Vocabulary((*VOCABULARY.tokens[:5], *alphabet), lowercase)
-    whole = bert_tokenizer(vocabulary.tokens, lowercase).encode_batch_fast(lines, add_special_tokens=False)
-    ours = vocabulary.encode(lines)
-    assert [ours[line].tolist() for line in range(len(lines))] == [encoding.ids for encoding in whole]
 
 
 def test_ids_equal_those_of_the_public_bert_tokenizer_on_prose(tmp_path: Path):
@@ -75,15 +50,6 @@ def test_lists_arrow_arrays_slices_and_nulls_are_all_encoded():
 def test_a_word_of_more_than_200_characters_is_unknown():
     assert tokens("k" * 200) != ["[UNK]"]
     assert tokens("k" * 201) == ["[UNK]"]
-
-
-def test_many_distinct_chunks_are_told_apart():
-    lines = [f"k{number} r{number * 7919 % 10007}" for number in range(30_000)]
-    result = VOCABULARY.encode(lines)
-    sample = range(0, 30_000, 997)
-    assert [result[line].tolist() for line in sample] == [
-        WHOLE_LINES.encode(lines[line], add_special_tokens=False).ids for line in sample
-    ]
 
 
 def test_ordinary_ids_leave_out_the_special_tokens():

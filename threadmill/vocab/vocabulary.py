@@ -1,32 +1,26 @@
-"""A vocabulary dataset opened for use: its tokens, their ids, and text to ids."""
+"""A vocabulary opened for use: its tokens, their ids, text to ids and back."""
 
 import hashlib
+import pkgutil
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from functools import cached_property
-from itertools import chain
+from itertools import groupby
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from tokenizers import Tokenizer
 
 from threadmill.datasets import storage
-from threadmill.datasets.arrow_text import large_strings, text_buffers
+from threadmill.datasets.arrow_text import large_strings
 from threadmill.datasets.dataset import Dataset
-from threadmill.datasets.manifest import InputEntry
-from threadmill.errors import InputError, IntegrityError
-from threadmill.vocab.chunks import count_chunks, gather_tokens, number_chunks
-from threadmill.vocab.wordpiece import CONTINUATION, MAX_CHARACTERS_PER_WORD, bert_tokenizer
+from threadmill.datasets.manifest import MANIFEST_NAME, InputEntry
+from threadmill.errors import ConfigError, InputError, IntegrityError
+from threadmill.vocab.files import VOCAB_NAME
+from threadmill.vocab.styles import Style, style_of
 
 STAGE = "vocabulary"
-VOCAB_NAME, TOKENIZER_NAME = "vocab.txt", "tokenizer.json"
-
-BYTE_LEVEL = "bytelevel-bpe"
-BERT_NAMES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-OTHER_NAMES = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
-
-_BATCH = 20_000
 
 Ids = npt.NDArray[np.int32]
 
@@ -63,16 +57,18 @@ class Specials:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens in the order of their ids, and the text rules that go with them.
+    """The tokens in the order of their ids, and the text rules that go with them. It can be pickled; threads may share it.
 
     Attributes:
         tokens: with the special ones, [PAD] [UNK] [CLS] [SEP] [MASK], or <pad> <unk> <s> </s> <mask> in the kinds that mark
-            the beginning of a word; a token's place is its id.
-        lowercase: text is lower-cased and stripped of accents first.
-        digest: of the vocabulary's manifest: equal digests give equal ids. "" where it is no dataset's.
+            the beginning of a word; a token's place is its id. Of equal ones text gets the last, as in Google's load_vocab.
+        lowercase: text is lower-cased first, and in a vocabulary for BERT stripped of accents.
+        digest: equal digests give equal ids: the digest of the vocabulary's manifest, or the SHA-256 of a bare vocab.txt; ""
+            where it was not loaded.
         kind: wordpiece, sentencepiece-unigram, sentencepiece-bpe or bytelevel-bpe.
         form: of a sentencepiece kind: "bert" where it was converted to a BERT vocabulary, or "sentencepiece".
         uri: where it lies.
+        model: the content of the file besides vocab.txt that text is tokenised with; empty in a vocabulary for BERT.
     """
 
     tokens: tuple[str, ...]
@@ -81,25 +77,42 @@ class Vocabulary:
     kind: str = "wordpiece"
     form: str = ""
     uri: str = field(default="", compare=False)
+    model: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def load(cls, uri: str) -> "Vocabulary":
-        """The vocabulary of the dataset at ``uri``.
+    def load(cls, uri: str, *, cased: bool = False) -> "Vocabulary":
+        """The vocabulary at ``uri``: a dataset, or Google's vocab.txt or a folder that has it.
+
+        Args:
+            cased: a bare vocab.txt, which does not say so, is of cased text.
 
         Raises:
-            InputError: no dataset there, or no vocabulary.
-            IntegrityError: vocab.txt differs from what the manifest says.
+            InputError: no vocabulary there, or not its special tokens.
+            IntegrityError: a file differs from what the manifest says.
+            ConfigError: ``cased`` is against the manifest.
         """
+        bare = _bare_file(uri)
+        vocabulary = cls._load_bare(uri, bare, not cased) if bare else cls._load_dataset(uri, cased)
+        assert vocabulary.specials
+        return vocabulary
+
+    @classmethod
+    def _load_dataset(cls, uri: str, cased: bool) -> "Vocabulary":
         dataset = Dataset.open(uri, STAGE)
-        path = storage.join(uri, VOCAB_NAME)
-        content = storage.read_bytes(path)
-        entry = next(shard for shard in dataset.manifest.shards if shard.name == VOCAB_NAME)
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise IntegrityError(f"{path} was changed after it was written; delete its folder and make the vocabulary again")
-        tokens = tuple(content.decode().split("\n")[:-1])
         config = dataset.manifest.config
-        kind, form = str(config["kind"]), str(config.get("form", ""))
-        return cls(tokens, bool(config["lowercase"]), dataset.manifest.digest, kind, form, uri)
+        kind, form, lowercase = str(config["kind"]), str(config.get("form", "")), bool(config["lowercase"])
+        if cased and lowercase:
+            raise ConfigError(f"{uri} was made of lower-cased text; leave out --cased, or train one with --no-lowercase")
+        tokens = tuple(_decoded(_checked(dataset, VOCAB_NAME), uri).split("\n")[:-1])
+        file = style_of(kind, form).model_file
+        model = _checked(dataset, file) if file else b""
+        return cls(tokens, lowercase, dataset.manifest.digest, kind, form, uri, model)
+
+    @classmethod
+    def _load_bare(cls, uri: str, path: str, lowercase: bool) -> "Vocabulary":
+        content = storage.read_bytes(path)
+        lines = _decoded(content, path).removesuffix("\n").split("\n")
+        return cls(tuple(line.strip() for line in lines), lowercase, hashlib.sha256(content).hexdigest(), uri=uri)
 
     def as_input(self) -> InputEntry:
         """How a dataset made with this vocabulary refers to it."""
@@ -107,6 +120,9 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -116,14 +132,13 @@ class Vocabulary:
     @cached_property
     def specials(self) -> Specials:
         """The special tokens' ids; <s> and </s> are ``cls`` and ``sep``."""
-        names = BERT_NAMES if self._is_bert else OTHER_NAMES
-        missing = [name for name in names if name not in self.ids]
+        missing = [name for name in self._style.specials if name not in self.ids]
         if missing:
             raise InputError(
-                f"{self.uri or 'the vocabulary'} has no {', '.join(missing)}; use a vocabulary with {' '.join(names)}, "
-                f"such as `threadmill vocab train` makes"
+                f"{self.uri or 'the vocabulary'} has no {', '.join(missing)} among its {len(self)} entries; use one with "
+                f"{' '.join(self._style.specials)}, such as `threadmill vocab train` makes"
             )
-        return Specials(*(self.ids[name] for name in names))
+        return Specials(*(self.ids[name] for name in self._style.specials))
 
     @cached_property
     def special_ids(self) -> Ids:
@@ -138,68 +153,68 @@ class Vocabulary:
     @cached_property
     def continuations(self) -> npt.NDArray[np.bool_]:
         """bool[len(self)]: True where a token goes on inside a word; False for the special ones."""
-        if self._is_bert:
-            inside = [token.startswith(CONTINUATION) and len(token) > len(CONTINUATION) for token in self.tokens]
-        else:
-            inside = [not token.startswith(self._word_start) for token in self.tokens]
-        continuations = np.array(inside, np.bool_)
+        continuations = np.array(list(map(self._style.goes_on, self.tokens)), np.bool_)
         continuations[self.special_ids] = False
         return continuations
-
-    @property
-    def _is_bert(self) -> bool:
-        return self.kind != BYTE_LEVEL and self.form != "sentencepiece"
-
-    @property
-    def _word_start(self) -> str:
-        return "Ġ" if self.kind == BYTE_LEVEL else "▁"
-
-    def decode(self, ids: Sequence[int] | Ids) -> str:
-        """Readable text of token ids: words apart, the pieces of a word together; special tokens stand as words."""
-        words: list[str] = []
-        for number in np.asarray(ids).tolist():
-            piece = self.tokens[number]
-            if self.continuations[number] and words:
-                words[-1] += piece.removeprefix(CONTINUATION)
-            else:
-                words.append(piece)
-        return " ".join(words)
 
     def encode(self, lines: Sequence[str] | pa.Array) -> TokenLines:
         """The ids of each line, with no special token added; a special token's name in the text is text.
 
-        Each distinct chunk (see `threadmill.vocab.chunks`) is tokenised once.
+        Threads may call it at once; but for the form "sentencepiece" they hardly wait for each other.
 
         Args:
             lines: n strings, as a list or an Arrow array; null counts as "".
         """
-        data, offsets = text_buffers(large_strings(lines))
-        bounds = count_chunks(data, offsets)
-        numbers, starts, lengths = number_chunks(data, offsets, bounds[-1])
-        chunks = self._encode_chunks(data, starts, starts + lengths)
-        return TokenLines(*gather_tokens(numbers, bounds, chunks.ids, chunks.offsets))
+        return TokenLines(*self._encoder.encode(large_strings(lines)))
+
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        """Readable text of token ids: words apart, the pieces of a word together; special tokens stand as words."""
+        special = frozenset(self.special_ids.tolist())
+        parts = []
+        for alone, run in groupby(np.asarray(ids).tolist(), special.__contains__):
+            tokens = [self.tokens[number] for number in run]
+            parts.append(" ".join(tokens) if alone else self._style.join(tokens))
+        return " ".join(filter(None, parts))
+
+    @property
+    def _style(self) -> Style:
+        return style_of(self.kind, self.form)
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return bert_tokenizer(self.tokens, self.lowercase)
-
-    def _encode_chunks(
-        self, data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-    ) -> TokenLines:
-        view = data.data
-        ids, offsets = [np.zeros(0, np.int32)], np.zeros(len(starts) + 1, np.int64)
-        for first in range(0, len(starts), _BATCH):
-            bounds = zip(starts[first : first + _BATCH].tolist(), ends[first : first + _BATCH].tolist(), strict=True)
-            texts = [_bounded(str(view[start:end], "utf-8")) for start, end in bounds]
-            batch = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-            counts = [len(chunk) for chunk in batch]
-            offsets[first + 1 : first + 1 + len(batch)] = counts
-            ids.append(np.fromiter(chain.from_iterable(batch), np.int32, sum(counts)))
-        np.cumsum(offsets, out=offsets)
-        return TokenLines(np.concatenate(ids), offsets)
+    def _encoder(self) -> "Encoder":
+        encoder: Encoder = pkgutil.resolve_name(self._style.encoder)(self)
+        return encoder
 
 
-def _bounded(chunk: str) -> str:
-    """A word of the same ids: a very long one is [UNK] in any case, and the tokenizer needs 60 bytes for each character."""
-    long = len(chunk) > MAX_CHARACTERS_PER_WORD and chunk.isascii() and chunk.isalnum()
-    return chunk[: MAX_CHARACTERS_PER_WORD + 1] if long else chunk
+class Encoder(Protocol):
+    """Text to ids in one style."""
+
+    def encode(self, lines: pa.Array) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """The ids (int32[t]) of lines (large_string[n], no nulls) and the lines' bounds in them (int64[n + 1])."""
+
+
+def _bare_file(uri: str) -> str:
+    """The vocab.txt at ``uri`` where no manifest goes with it, or ""."""
+    if not storage.is_directory(uri):
+        return uri if storage.exists(uri) else ""
+    path = storage.join(uri, VOCAB_NAME)
+    return path if not storage.exists(storage.join(uri, MANIFEST_NAME)) and storage.exists(path) else ""
+
+
+def _checked(dataset: Dataset, name: str) -> bytes:
+    path = storage.join(dataset.uri, name)
+    entry = next((shard for shard in dataset.manifest.shards if shard.name == name), None)
+    if entry is None:
+        raise IntegrityError(f"{dataset.uri} has no {name} in its manifest; delete the folder and make the vocabulary again")
+    content = storage.read_bytes(path)
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise IntegrityError(f"{path} was changed after it was written; delete its folder and make the vocabulary again")
+    return content
+
+
+def _decoded(content: bytes, path: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line}: not UTF-8; a vocabulary is text with one token a line") from None
