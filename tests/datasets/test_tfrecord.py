@@ -1,3 +1,4 @@
+import gzip
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,6 +216,23 @@ class TestDamage:
         path.write_bytes(self.record * 3)
         records = list(read_records(str(path)))
         assert [parse_example(record) for record in records] == [{"context": [b"hello"], "ids": [1, 300]}] * 3
+
+    def test_compressed_records_are_read_and_their_damage_is_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "train-00000-of-00001.tfrecord.gz"
+        path.write_bytes(gzip.compress(self.record * 3))
+        assert len(list(read_records(str(path)))) == 3
+        whole = path.read_bytes()
+        for content in (whole[:-9], b"no gzip at all", whole[:12] + b"\xff" * 20):
+            path.write_bytes(content)
+            with pytest.raises(IntegrityError, match="is damaged or cut off"):
+                list(read_records(str(path)))
+
+    def test_every_truncation_of_a_file_is_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "train-00000-of-00001.tfrecord"
+        for length in range(1, len(self.record)):
+            path.write_bytes(self.record + self.record[:length])
+            with pytest.raises(IntegrityError, match=f"record 1 at byte {len(self.record)} "):
+                list(read_records(str(path)))
 
 
 class TestRecordsOfOthers:

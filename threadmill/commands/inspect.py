@@ -14,8 +14,9 @@ def add_parsers(parsers: Parsers) -> None:
         "threadmill inspect /data/reddit/2006-01/records --records 3",
         _run_inspect,
     )
-    parser.add_argument("dataset", metavar="RECORDS", help="records dataset")
+    parser.add_argument("dataset", metavar="RECORDS", help="records dataset; or a TFRecord file or a folder of them")
     parser.add_argument("--vocab", metavar="DIR", help="the vocabulary (default: where the manifest says it lies)")
+    parser.add_argument("--split", metavar="NAME", help="print records of this split (default: of all)")
     parser.add_argument("--records", type=int, default=5, metavar="N", help="records to print (default: 5)")
 
 
@@ -24,6 +25,6 @@ def _run_inspect(arguments: argparse.Namespace) -> int:
     from threadmill.vocab.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.load(arguments.vocab) if arguments.vocab else None
-    for text in inspect_records(arguments.dataset, vocabulary, arguments.records):
+    for text in inspect_records(arguments.dataset, vocabulary, arguments.records, arguments.split):
         print(text)
     return 0

@@ -5,15 +5,17 @@ tf.train.Example (tensorflow/core/example/example.proto, feature.proto). Example
 deterministically, features sorted by name, so that equal rows give equal bytes.
 """
 
+import gzip
+import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from threadmill.datasets import storage
-from threadmill.datasets.crc32c import TABLES
+from threadmill.datasets.crc32c import TABLES, masked_crc32c
 from threadmill.datasets.example_kernels import (
     BYTES,
     FLOAT,
@@ -30,6 +32,8 @@ from threadmill.errors import IntegrityError
 Buffer = npt.NDArray[np.uint8]
 
 _FRAME_HEAD, _FRAME_OVERHEAD = 12, 16
+_LONGEST = 1 << 31  # a protobuf message is shorter
+_GZIP_SUFFIX = ".gz"
 
 
 def encode_examples(table: pa.Table) -> Buffer:
@@ -167,20 +171,41 @@ def read_buffer(uri: str) -> Buffer:
 def read_records(uri: str) -> Iterator[bytes]:
     """The payloads of a TFRecord file, in order, every CRC checked; reads no further than it is asked to.
 
+    Args:
+        uri: of a file; one whose name ends in .gz is unpacked.
+
     Raises:
         IntegrityError: see `split_frames`.
     """
-    size, position, count = storage.size(uri), 0, 0
-    with storage.open_read(uri) as stream:
-        while position < size:
-            head = stream.read(8)
-            rest = int.from_bytes(head, "little") + _FRAME_OVERHEAD - len(head)
-            frame = head + stream.read(min(rest, size - position - len(head)))
-            if count_frames(np.frombuffer(frame, np.uint8), TABLES) != (1, -1):
-                raise _damaged(uri, count, position)
-            yield frame[12:-4]
+    position, count = 0, 0
+    with storage.open_read(uri) as raw, _unpacked(raw, uri) as stream:
+        while frame := _read_frame(stream, uri, count, position):
+            yield frame[_FRAME_HEAD:-4]
             position += len(frame)
             count += 1
+
+
+def _unpacked(stream: IO[bytes], uri: str) -> IO[bytes]:
+    return cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if uri.endswith(_GZIP_SUFFIX) else stream
+
+
+def _read_frame(stream: IO[bytes], uri: str, count: int, position: int) -> bytes:
+    """The next frame, or nothing at the end."""
+    try:
+        head = stream.read(_FRAME_HEAD)
+        length = int.from_bytes(head[:8], "little")
+        frame = head + stream.read(length + 4) if _is_head(head) and length < _LONGEST else head
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise _damaged(uri, count, position) from None
+    if head and count_frames(np.frombuffer(frame, np.uint8), TABLES) != (1, -1):
+        raise _damaged(uri, count, position)
+    return frame
+
+
+def _is_head(head: bytes) -> bool:
+    """True where the length's CRC fits, so that so many bytes can be asked for."""
+    data = np.frombuffer(head, np.uint8)
+    return len(head) == _FRAME_HEAD and masked_crc32c(data, 0, 8, TABLES) == int.from_bytes(head[8:], "little")
 
 
 def _damaged(where: str, count: int, position: int) -> IntegrityError:
