@@ -33,7 +33,7 @@ def add_parsers(parsers: Parsers) -> None:
         "--max-predictions", dest="max_predictions_per_seq", type=int, metavar="N", help="the same as --max-predictions-per-seq"
     )
     add_output(parser)
-    add_settings(parser, RecordsConfig, title="settings of all objectives")
+    add_settings(parser, RecordsConfig, title="settings of every objective")
     for title, config, names in _groups():
         others = tuple(setting.name for setting in settings_of(config) if setting.name not in names)
         add_settings(parser, config, title=f"settings of {title}", without=others)
@@ -41,20 +41,20 @@ def add_parsers(parsers: Parsers) -> None:
 
 def _groups() -> list[tuple[str, type[RecordsConfig], list[str]]]:
     """The settings that are not of all objectives, by the objectives that have them: these, one's class, the names."""
+    common = {setting.name for setting in settings_of(RecordsConfig)}
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, owners in _owners().items():
-        groups.setdefault(owners, []).append(name)
+        if name not in common:
+            groups.setdefault(owners, []).append(name)
     return [(", ".join(owners), CONFIGS[owners[0]], names) for owners, names in groups.items()]
 
 
 def _owners() -> dict[str, tuple[str, ...]]:
-    """Setting -> the objectives that have it, for those that `RecordsConfig` lacks."""
-    common = {setting.name for setting in settings_of(RecordsConfig)}
+    """Setting -> the objectives that have it."""
     owners: dict[str, tuple[str, ...]] = {}
     for objective, config in CONFIGS.items():
         for setting in settings_of(config):
-            if setting.name not in common:
-                owners[setting.name] = (*owners.get(setting.name, ()), objective)
+            owners[setting.name] = (*owners.get(setting.name, ()), objective)
     return owners
 
 

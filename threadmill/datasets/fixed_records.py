@@ -92,29 +92,34 @@ def _encode(values, ends, are_floats, keys, key_ends, output, tables):
     entries = np.empty(features, np.int64)  # bytes of each feature's map entry
     position = 0
     for row in range(len(values)):
+        line = bits[row]
         total = 0
         for feature in range(features):
             start = ends[feature - 1] if feature else 0
             key_length = key_ends[feature] - (key_ends[feature - 1] if feature else 0)
-            packed[feature] = _packed_size(bits, row, start, ends[feature], are_floats[feature])
-            entries[feature] = _delimited(key_length) + _delimited(_delimited(_list_size(packed[feature])))
+            size = 4 * (ends[feature] - start)
+            if not are_floats[feature]:
+                size = _packed_size(line[start : ends[feature]])
+            packed[feature] = size
+            entries[feature] = _delimited(key_length) + _delimited(_delimited(_list_size(size)))
             total += _delimited(entries[feature])
         frame = position
         position = _put_header(output, frame + 12, 0x0A, total)
         for feature in range(features):
             start = ends[feature - 1] if feature else 0
-            key_start = key_ends[feature - 1] if feature else 0
+            key = keys[key_ends[feature - 1] if feature else 0 : key_ends[feature]]
             position = _put_header(output, position, 0x0A, entries[feature])
-            position = _put_header(output, position, 0x0A, key_ends[feature] - key_start)
-            for index in range(key_start, key_ends[feature]):
-                output[position] = keys[index]
-                position += 1
-            position = _put_list_headers(output, position, packed[feature], are_floats[feature])
+            position = _put_header(output, position, 0x0A, len(key))
+            _copy(key, output[position : position + len(key)])
+            position = _put_list_headers(output, position + len(key), packed[feature], are_floats[feature])
+            stop = position + packed[feature]
             if are_floats[feature]:
-                _copy(octets, row, 4 * start, packed[feature], output, position)
-                position += packed[feature]
+                _copy(octets[row, 4 * start : 4 * ends[feature]], output[position:stop])
+            elif packed[feature] == ends[feature] - start:
+                _copy(line[start : ends[feature]], output[position:stop])
             else:
-                position = _put_ints(bits, row, start, ends[feature], packed[feature], output, position)
+                _put_ints(line[start : ends[feature]], output, position)
+            position = stop
         _put_little(output, frame, position - frame - 12, 8)
         _put_little(output, frame + 8, np.int64(masked_crc32c(output, frame, frame + 8, tables)), 4)
         _put_little(output, position, np.int64(masked_crc32c(output, frame + 12, position, tables)), 4)
@@ -123,45 +128,47 @@ def _encode(values, ends, are_floats, keys, key_ends, output, tables):
 
 
 @kernel
-def _packed_size(bits, row, start, end, is_float):
-    """Bytes of a feature's values: varints are of 1 byte below 2**7, 2 below 2**14 .. 10 for negative numbers."""
-    if is_float:
-        return 4 * (end - start)
-    seven, fourteen, more, negative = 0, 0, 0, 0
-    for index in range(start, end):
-        value = bits[row, index]
-        seven += value >= np.uint32(1 << 7)
-        fourteen += value >= np.uint32(1 << 14)
-        more += (value >= np.uint32(1 << 21)) + (value >= np.uint32(1 << 28))
-        negative += value >= np.uint32(1 << 31)
-    return end - start + seven + fourteen + more + 5 * negative
+def _copy(source, target):
+    """Copies numbers below 256 to bytes, many at a time."""
+    for index in range(len(target)):
+        target[index] = np.uint8(source[index])
 
 
 @kernel
-def _put_ints(bits, row, start, end, packed, output, position):
-    """Writes a feature's varints; returns where they end. May spoil 2 bytes behind them."""
-    if packed == end - start:  # all of one byte
-        for index in range(end - start):
-            output[position + index] = np.uint8(bits[row, start + index])
-        return position + packed
-    stop = position + packed
-    for index in range(start, end):
-        value = bits[row, index]
+def _packed_size(values):
+    """Bytes of a feature's varints: of 1 byte below 2**7, 2 below 2**14 .. 10 for negative numbers, that is from 2**31."""
+    together = np.uint32(0)
+    for index in range(len(values)):
+        together |= values[index]
+    if together < np.uint32(1 << 7):
+        return len(values)
+    size = np.uint32(0)
+    for index in range(len(values)):
+        value = values[index]
+        size += np.uint32(value >= np.uint32(1 << 7)) + np.uint32(value >= np.uint32(1 << 14))
+    if together >= np.uint32(1 << 21):
+        for index in range(len(values)):
+            value = values[index]
+            size += np.uint32(value >= np.uint32(1 << 21)) + np.uint32(value >= np.uint32(1 << 28))
+            size += np.uint32(5) * np.uint32(value >= np.uint32(1 << 31))
+    return len(values) + np.int64(size)
+
+
+@kernel
+def _put_ints(values, output, position):
+    """Writes a feature's varints. May spoil 2 bytes behind them."""
+    place = np.uint64(position)  # unsigned, so that it need not be looked at whether it counts from the end
+    for index in range(len(values)):
+        value = values[index]
         if value >= np.uint32(1 << 21):
-            position = _put_varint(output, position, np.int64(np.int32(value)))
+            place = np.uint64(_put_varint(output, np.int64(place), np.int64(np.int32(value))))
             continue
-        two, three = value >= np.uint32(1 << 7), value >= np.uint32(1 << 14)  # without branches: ids of all sizes are mixed
-        output[position] = np.uint8(value & np.uint32(0x7F)) | np.uint8(np.uint8(two) << np.uint8(7))
-        output[position + 1] = np.uint8((value >> np.uint32(7)) & np.uint32(0x7F)) | np.uint8(np.uint8(three) << np.uint8(7))
-        output[position + 2] = np.uint8(value >> np.uint32(14))
-        position += 1 + two + three
-    return stop
-
-
-@kernel
-def _copy(octets, row, start, length, output, position):
-    for index in range(length):
-        output[position + index] = octets[row, start + index]
+        two, three = np.uint32(value >= np.uint32(1 << 7)), np.uint32(value >= np.uint32(1 << 14))
+        # Without branches, for ids of all sizes are mixed.
+        output[place] = np.uint8(value & np.uint32(0x7F) | two << np.uint32(7))
+        output[place + np.uint64(1)] = np.uint8(value >> np.uint32(7) & np.uint32(0x7F) | three << np.uint32(7))
+        output[place + np.uint64(2)] = np.uint8(value >> np.uint32(14))
+        place += np.uint64(1) + np.uint64(two) + np.uint64(three)
 
 
 @kernel

@@ -135,7 +135,8 @@ class BertObjective(Objective):
         layout, specials, config = self._layout, self._specials, self.config
         values, tokens = layout.empty(len(rows)), np.empty(len(rows), np.int64)
         lay_out(
-            *(rows, store.ids, store.starts, store.lengths, specials.cls, specials.sep, config.max_seq_length),
+            *(rows, store.ids, store.starts, store.lengths, store.is_contiguous),
+            *(specials.cls, specials.sep, specials.pad, config.max_seq_length),
             *(self._columns("input_ids", "input_mask", "segment_ids", "next_sentence_labels"), values, tokens),
         )
         keys = np.ascontiguousarray(rows[:, KEY]).view(np.uint64)

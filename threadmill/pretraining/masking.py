@@ -7,6 +7,7 @@ from threadmill.kernels import kernel
 from threadmill.randomness import below, combine, uniform
 
 _ONE = np.int32(0x3F800000)  # the bits of 1.0 in float32
+_INSIDE, _NO_TEXT = 1, 2  # kinds of tokens: one that goes on inside a word, and one that is never masked
 _STREAM = 1  # of the streams below a row's key, this one draws masks
 
 
@@ -36,8 +37,11 @@ def mask_tokens(
         The tokens masked.
     """
     stream = np.empty(1, np.uint64)
+    kinds = inside.astype(np.uint8)
+    kinds[unmasked] = _NO_TEXT
+    single = max_ngram_size == 1 and not np.any(inside)
     units = np.empty(size + 1, np.int64)
-    order = np.empty(size, np.int64)
+    order = np.empty(size + 1, np.int64)
     chosen = np.zeros(size, np.bool_)
     at_ids, at_positions, at_labels, at_weights = columns[0], columns[1], columns[2], columns[3]
     total = 0
@@ -46,18 +50,22 @@ def mask_tokens(
         stream[0] = combine(keys[row], _STREAM)
         length = tokens[row]
         line_ids = line[at_ids : at_ids + length]
-        count, candidates = _find_units(line_ids, unmasked, inside, units)
+        if single:
+            count, candidates = 0, _find_places(line_ids, kinds, order)
+        else:
+            count, candidates = _find_units(line_ids, kinds, units)
         wanted = min(predictions, max(1, _round_half_even(length * masked_lm_prob)), candidates)
-        _choose(units, count, wanted, max_ngram_size, stream, order, chosen)
-        slot = 0
-        for place in range(length):
-            if chosen[place]:
-                token = line_ids[place]
-                line[at_positions + slot], line[at_labels + slot], line[at_weights + slot] = place, token, _ONE
-                line_ids[place] = _replacement(token, mask_id, ordinary_ids, stream)
-                chosen[place] = False
-                slot += 1
-        total += slot
+        if single:
+            _choose_places(candidates, wanted, stream, order, chosen)
+        else:
+            _choose_units(units, count, wanted, max_ngram_size, stream, order, chosen)
+        slots = _collect(chosen[:length], order)
+        for slot in range(slots):
+            place = order[slot]
+            token = line_ids[place]
+            line[at_positions + slot], line[at_labels + slot], line[at_weights + slot] = place, token, _ONE
+            line_ids[place] = _replacement(token, mask_id, ordinary_ids, stream)
+        total += slots
     return total
 
 
@@ -69,15 +77,37 @@ def _round_half_even(value):
 
 
 @kernel
-def _is_one_of(token, some):
-    found = False
-    for index in range(len(some)):
-        found |= token == some[index]
-    return found
+def _find_places(line_ids, kinds, order):
+    """Fills ``order`` with the places that may be masked; returns their number."""
+    count = 0
+    for place in range(len(line_ids)):
+        order[count] = place
+        count += kinds[line_ids[place]] != _NO_TEXT  # no branch: it is faster than a wrong guess
+    return count
 
 
 @kernel
-def _find_units(line_ids, unmasked, inside, units):
+def _choose_places(count, wanted, stream, order, chosen):
+    """Marks ``wanted`` random ones of order[:count] in ``chosen``; what `_choose_units` does where all units are one token."""
+    for drawn in range(wanted):
+        other = drawn + below(stream, count - drawn)
+        order[drawn], order[other] = order[other], order[drawn]
+        chosen[order[drawn]] = True
+
+
+@kernel
+def _collect(chosen, order):
+    """Fills ``order`` with the marked places, ascending, and takes the marks away; returns their number."""
+    count = 0
+    for place in range(len(chosen)):
+        order[count] = place
+        count += chosen[place]
+        chosen[place] = False
+    return count
+
+
+@kernel
+def _find_units(line_ids, kinds, units):
     """Fills ``units`` with the bounds of words as 2 x place + (1 where a word begins); returns their number and the tokens.
 
     A bound of an even number ends a run of words: no word begins there.
@@ -85,14 +115,14 @@ def _find_units(line_ids, unmasked, inside, units):
     count, candidates = 0, 0
     is_open = False
     for place in range(len(line_ids)):
-        token = line_ids[place]
-        if _is_one_of(token, unmasked):
+        kind = kinds[line_ids[place]]
+        if kind == _NO_TEXT:
             if is_open:
                 units[count] = 2 * place
                 count += 1
             is_open = False
         else:
-            if not is_open or not inside[token]:
+            if not is_open or kind != _INSIDE:
                 units[count] = 2 * place + 1
                 count += 1
             is_open = True
@@ -104,7 +134,7 @@ def _find_units(line_ids, unmasked, inside, units):
 
 
 @kernel
-def _choose(units, count, wanted, max_ngram_size, stream, order, chosen):
+def _choose_units(units, count, wanted, max_ngram_size, stream, order, chosen):
     """Marks up to ``wanted`` places in ``chosen``: runs of words from random ones on, until there are enough."""
     begins = 0
     for unit in range(count):

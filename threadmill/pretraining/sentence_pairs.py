@@ -230,12 +230,12 @@ def _truncate(row, most, stream):
 
 
 @kernel
-def lay_out(rows, ids, starts, lengths, cls_id, sep_id, size, columns, values, tokens):
-    """Fills the rows of ``values`` with [CLS] A [SEP] B [SEP], or [CLS] A [SEP] where B is empty, and zeros.
+def lay_out(rows, ids, starts, lengths, is_contiguous, cls_id, sep_id, pad_id, size, columns, values, tokens):
+    """Fills the rows of ``values`` with [CLS] A [SEP] B [SEP], or [CLS] A [SEP] where B is empty, padded; the rest with zeros.
 
     Args:
         rows: int64[n, COLUMNS].
-        ids, starts, lengths: see `TokenStore`.
+        ids, starts, lengths, is_contiguous: see `TokenStore`.
         size: max_seq_length.
         columns: int64[4], where input_ids, input_mask, segment_ids and next_sentence_labels begin; -1 for no labels.
         values: int32[n, width], filled: see `FixedRecords`.
@@ -248,9 +248,11 @@ def lay_out(rows, ids, starts, lengths, cls_id, sep_id, size, columns, values, t
         middle = row[A_LENGTH] + 1
         last = middle + row[B_LENGTH] + 1 if row[B_LENGTH] > 0 else middle
         line[at_ids], line[at_ids + middle], line[at_ids + last] = cls_id, sep_id, sep_id
-        _copy(ids, starts, lengths, row[A_SENTENCE], row[A_SKIP], line[at_ids + 1 : at_ids + middle])
+        line[at_ids + last + 1 : at_ids + size] = pad_id
+        a, b = line[at_ids + 1 : at_ids + middle], line[at_ids + middle + 1 : at_ids + last]
+        _copy(ids, starts, lengths, is_contiguous, row[A_SENTENCE], row[A_SKIP], a)
         if last > middle:
-            _copy(ids, starts, lengths, row[B_SENTENCE], row[B_SKIP], line[at_ids + middle + 1 : at_ids + last])
+            _copy(ids, starts, lengths, is_contiguous, row[B_SENTENCE], row[B_SKIP], b)
             line[at_segments + middle + 1 : at_segments + last + 1] = 1
         line[at_mask : at_mask + last + 1] = 1
         if at_label >= 0:
@@ -259,15 +261,23 @@ def lay_out(rows, ids, starts, lengths, cls_id, sep_id, size, columns, values, t
 
 
 @kernel
-def _copy(ids, starts, lengths, sentence, skip, output):
+def _copy(ids, starts, lengths, is_contiguous, sentence, skip, output):
     """Fills ``output`` with the tokens of the sentences from ``sentence`` on, end to end, less the first ``skip``."""
+    if is_contiguous:
+        _copy_ids(ids[starts[sentence] + skip :], output)
+        return
     position = 0
     while position < len(output):
         start, length = starts[sentence], lengths[sentence]
         taken = min(length - skip, len(output) - position)
-        for index in range(taken):
-            output[position + index] = ids[start + skip + index]
         if taken > 0:
+            _copy_ids(ids[start + skip :], output[position : position + taken])
             position += taken
         skip = max(0, skip - length)
         sentence += 1
+
+
+@kernel
+def _copy_ids(source, output):
+    for index in range(len(output)):
+        output[index] = source[index]

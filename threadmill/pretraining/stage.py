@@ -57,6 +57,7 @@ class RecordsStage(StreamStage):
     name = "records"
     version = 2
     unit = "documents"
+    config: RecordsConfig
 
     def __init__(self, corpora: str | Sequence[str], vocabulary_uri: str, config: RecordsConfig | None = None) -> None:
         self.corpora = (corpora,) if isinstance(corpora, str) else tuple(corpora)
@@ -88,8 +89,7 @@ class RecordsStage(StreamStage):
         tokens = sum(_text_bytes(part) for part in self._opened.corpora.parts if part.split == split) / _TEXT_BYTES_A_TOKEN
         size = tokens * self._passes(split) * self._opened.objective.bytes_per_token()
         size *= _GZIPPED if self.config.compression else 1
-        count: int = 2 ** max(0, round(math.log2(max(size, 1) / _SHARD_BYTES)))
-        return min(MAX_SHARDS, count)
+        return int(min(MAX_SHARDS, 2 ** max(0, round(math.log2(max(size, 1) / _SHARD_BYTES)))))
 
     def _passes(self, split: str) -> int:
         return self.config.dupe_factor if split == "train" else 1

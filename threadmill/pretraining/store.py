@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from threadmill.documents.blocks import DocumentBlock
-from threadmill.documents.sources import Part
+from threadmill.documents.sources import TEXT_KIND, Part
 from threadmill.vocab.vocabulary import TokenLines
 
 Integers = npt.NDArray[np.int64]
@@ -39,8 +39,7 @@ class TokenStore:
 
     Sentence s is ``ids[starts[s] : starts[s] + lengths[s]]``, and none is empty. Document d has the sentences from
     ``document_offsets[d]`` up to ``document_offsets[d + 1]``, one at least; group g the documents from ``group_offsets[g]``
-    up to ``group_offsets[g + 1]``. In text a document's sentences follow one another in ``ids`` without a gap; in
-    conversations a turn that several documents share is stored once.
+    up to ``group_offsets[g + 1]``. In conversations a turn that several documents share is stored once.
 
     Attributes:
         ids: uint16[T], or int32[T] where the vocabulary is larger than 65,536.
@@ -49,6 +48,7 @@ class TokenStore:
         groups: int64[D], the group of each document, ascending.
         group_offsets: int64[G + 1].
         parts: in the store's order; their documents cover it without a gap.
+        is_contiguous: True where the sentences of every document follow one another in ``ids``, as in text.
     """
 
     ids: npt.NDArray[Any]
@@ -58,6 +58,7 @@ class TokenStore:
     groups: Integers
     group_offsets: Integers
     parts: tuple[StoredPart, ...]
+    is_contiguous: bool = False
     maps: tuple[mmap.mmap, ...] = ()
 
     @property
@@ -141,9 +142,10 @@ class StoreWriter:
         self._write("group_offsets", np.array([self._documents] if self._documents else []))
         for file in self._files.values():
             file.close()
+        is_text = all(part.kind == TEXT_KIND for part in self._parts)
         maps: list[mmap.mmap] = []
         ids, starts, lengths, document_offsets, groups, group_offsets = (self._map(name, maps) for name in self._types)
-        return TokenStore(ids, starts, lengths, document_offsets, groups, group_offsets, tuple(self._parts), tuple(maps))
+        return TokenStore(ids, starts, lengths, document_offsets, groups, group_offsets, tuple(self._parts), is_text, tuple(maps))
 
     def close(self) -> None:
         """Closes the files; for a run that fails."""
