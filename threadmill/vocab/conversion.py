@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 from threadmill.vocab.config import SPECIAL_TOKENS
-
-WORD_START = "▁"
-CONTINUATION = "##"
+from threadmill.vocab.styles import CONTINUATION, WORD_START
 
 
 def smallest_size(alphabet: Sequence[str]) -> int:

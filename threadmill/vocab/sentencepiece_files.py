@@ -6,8 +6,8 @@ from sentencepiece import SentencePieceProcessor
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from threadmill.vocab.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, VOCAB_NAME, json_text, vocab_txt
+from threadmill.vocab.styles import SENTENCEPIECE_NAME, WORD_START
 
-MODEL_NAME = "spiece.model"
 # By the trainer's names for them; their places are their ids. The trainer has no name for a mask.
 MODEL_SPECIALS = {"pad": "<pad>", "unk": "<unk>", "bos": "<s>", "eos": "</s>", "mask": "<mask>"}
 
@@ -18,7 +18,7 @@ def sentencepiece_files(model: bytes, kind: str) -> dict[str, bytes]:
     pieces = [processor.id_to_piece(number) for number in range(len(processor))]
     return {
         VOCAB_NAME: vocab_txt(pieces),
-        MODEL_NAME: model,
+        SENTENCEPIECE_NAME: model,
         TOKENIZER_NAME: _tokenizer(model, kind, processor, pieces).to_str(pretty=True).encode(),
         TOKENIZER_CONFIG_NAME: json_text(
             {
@@ -47,8 +47,8 @@ def _tokenizer(model: bytes, kind: str, processor: SentencePieceProcessor, piece
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Precompiled(_character_map(model)), normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()]
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
-    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always", split=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=WORD_START, prepend_scheme="always", split=True)
+    tokenizer.decoder = decoders.Metaspace(replacement=WORD_START, prepend_scheme="always", split=True)
     tokenizer.add_special_tokens([AddedToken(piece, special=True, normalized=False) for piece in MODEL_SPECIALS.values()])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s>:0 $A:0 </s>:0",

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,16 +9,16 @@ import pyarrow as pa
 from sentencepiece import SentencePieceNormalizer, SentencePieceProcessor, SentencePieceTrainer
 
 from threadmill.errors import ConfigError, InputError
-from threadmill.vocab.bert_text import split_words
 from threadmill.vocab.config import BERT_FORM, Training, VocabularyConfig
-from threadmill.vocab.conversion import WORD_START, bert_tokens, smallest_size
+from threadmill.vocab.conversion import bert_tokens, smallest_size
+from threadmill.vocab.normalisation import bert_words, sentencepiece_words
 from threadmill.vocab.sentencepiece_files import MODEL_SPECIALS, sentencepiece_files
+from threadmill.vocab.styles import WORD_START
 from threadmill.vocab.word_counts import Words, count_words, frequent_characters
 from threadmill.vocab.wordpiece import MAX_CHARACTERS_PER_WORD, bert_files
 
 log = logging.getLogger(__name__)
 
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]+|[^A-Za-z0-9]")
 _RESERVED = "▅"  # the trainer's own mark of an unknown character; it skips what holds it
 _MAX_CHARACTERS = 4000  # of a stretch without white space; the trainer numbers places in 16 bits
 _MAX_SEED_BYTES = 64 << 20
@@ -38,7 +37,7 @@ def train_sentencepiece(lines: pa.Array | pa.ChunkedArray, config: VocabularyCon
 
 
 def _train_bert(lines: pa.Array | pa.ChunkedArray, config: VocabularyConfig) -> Training:
-    words, alphabet = _words(lines, _bert_words(config.lowercase), config)
+    words, alphabet = _words(lines, bert_words(config.lowercase), config)
     _check_size(config, smallest_size(alphabet), len(alphabet), "(each bare and as a continuation)")
     known = frozenset(alphabet) - {WORD_START, _RESERVED}
     fit = [(word, count) for word, count in words if len(word) <= MAX_CHARACTERS_PER_WORD and known.issuperset(word)]
@@ -58,7 +57,7 @@ def _train_bert(lines: pa.Array | pa.ChunkedArray, config: VocabularyConfig) -> 
 
 def _train_model(lines: pa.Array | pa.ChunkedArray, config: VocabularyConfig) -> Training:
     rule = "nmt_nfkc_cf" if config.lowercase else "nmt_nfkc"
-    words, alphabet = _words(lines, _model_words(rule), config)
+    words, alphabet = _words(lines, _without_marks(rule), config)
     smallest = len(MODEL_SPECIALS) + len(alphabet) + 1
     _check_size(config, smallest, len(alphabet), f"and {WORD_START}")
     fit = _stretches(words, frozenset(alphabet))
@@ -89,28 +88,10 @@ def _check_size(config: VocabularyConfig, smallest: int, characters: int, forms:
         )
 
 
-def _bert_words(lowercase: bool) -> Callable[[str], Sequence[str]]:
-    """What BERT's text rules make of a stretch between white space."""
-
-    def words_of(chunk: str) -> Sequence[str]:
-        if chunk.isascii() and chunk.isprintable():
-            return _ASCII_WORD.findall(chunk.lower() if lowercase else chunk)
-        return split_words(chunk, lowercase)
-
-    return words_of
-
-
-def _model_words(rule: str) -> Callable[[str], Sequence[str]]:
-    """What SentencePiece's normalisation makes of it."""
-    normalizer = SentencePieceNormalizer(
-        rule_name=rule, add_dummy_prefix=False, escape_whitespaces=False, remove_extra_whitespaces=True
-    )
-
-    def words_of(chunk: str) -> Sequence[str]:
-        text: str = normalizer.Normalize(chunk.replace("\0", ""))
-        return text.replace(WORD_START, " ").replace(_RESERVED, " ").split(" ") if text else ()
-
-    return lambda chunk: [word for word in words_of(chunk) if word]
+def _without_marks(rule: str) -> Callable[[str], Sequence[str]]:
+    """Words without the characters that mean something to the trainer."""
+    words_of = sentencepiece_words(SentencePieceNormalizer(rule_name=rule))
+    return lambda chunk: [part for word in words_of(chunk) for part in word.replace(_RESERVED, " ").split()]
 
 
 def _stretches(words: Words, known: frozenset[str]) -> Words:

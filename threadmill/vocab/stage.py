@@ -3,7 +3,7 @@
 import logging
 import pkgutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
@@ -15,16 +15,14 @@ from tokenizers import Tokenizer
 
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.manifest import Field
-from threadmill.documents.reading import read_part
-from threadmill.documents.sources import CONVERSATIONS_KIND, Corpora, Part, open_corpora
-from threadmill.engine.progress import Progress
+from threadmill.documents.sources import Corpora, open_corpora
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.vocab.config import BERT_FORM, KINDS, Training, VocabularyConfig
+from threadmill.vocab.corpus_sample import draw_sample
 from threadmill.vocab.coverage import measure
 from threadmill.vocab.files import TOKENIZER_NAME
-from threadmill.vocab.line_keys import document_keys, seed_key, thread_keys
-from threadmill.vocab.sampling import BottomSample, Sample
+from threadmill.vocab.sampling import Sample
 from threadmill.vocab.vocabulary import STAGE, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -92,42 +90,16 @@ class VocabularyStage(MapStage):
 
     def _samples(self, corpora: Corpora, counters: Counters) -> tuple[Sample, Sample, str]:
         """The lines to train on, those to measure on, and where the latter are from."""
-        sample = self._draw(corpora, "train", self.config.sample_lines, counters)
+        sample = draw_sample(corpora, "train", self.config.sample_lines, self.config.seed, counters)
         if not len(sample):
             names = ", ".join(self.corpora)
             raise InputError(f"{names}: the train split has no line of text; name a corpus with text, or check what made it")
-        held_out = self._draw(corpora, "validation", self.config.held_out_lines, Counters())
+        held_out = draw_sample(corpora, "validation", self.config.held_out_lines, self.config.seed)
         if len(held_out):
             return sample, held_out, "validation split"
         held_out, sample = sample.split(min(self.config.held_out_lines, -(-len(sample) // _HELD_BACK), len(sample) - 1))
         counters.drop("held_out", len(held_out))
         return sample, held_out, "sample"
-
-    def _draw(self, corpora: Corpora, split: str, size: int, counters: Counters) -> Sample:
-        """A sample of a split's lines; counts what was read and left out."""
-        sample = BottomSample(size)
-        parts = [part for part in corpora.parts if part.split == split]
-        with Progress(f"{split} sample", self.unit, len(parts)) as progress:
-            for part in parts:
-                before = counters.read
-                for keys, lines in self._keyed_lines(part, counters):
-                    sample.add(keys, lines)
-                progress.advance(counters.read - before)
-        drawn = sample.draw()
-        counters.drop("not_sampled", counters.read - sum(counters.dropped.values()) - len(drawn))
-        return drawn
-
-    def _keyed_lines(self, part: Part, counters: Counters) -> Iterator[tuple[npt.NDArray[np.uint64], pa.Array]]:
-        key = state = seed_key(self.config.seed)
-        for block in read_part(part):
-            counters.read += len(block.sentences)
-            if part.kind == CONVERSATIONS_KIND:
-                keys, places = thread_keys(block, key)
-                counters.drop("repeated_in_thread", len(block.sentences) - len(keys))
-                yield keys, block.lines.take(pa.array(places))
-            else:
-                keys, state = document_keys(block, key, state)
-                yield keys, block.lines
 
     def _train(self, sample: Sample) -> Training:
         config, start = self.config, time.monotonic()

@@ -9,8 +9,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from threadmill.errors import ConfigError, InputError
 from threadmill.vocab.config import SPECIAL_TOKENS, Training, VocabularyConfig
 from threadmill.vocab.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, VOCAB_NAME, json_text, vocab_txt
+from threadmill.vocab.styles import CONTINUATION
 
-CONTINUATION = "##"
 MAX_CHARACTERS_PER_WORD = 200  # a longer word is [UNK], as in google-research/bert's WordpieceTokenizer
 
 _BATCH = 10_000
