@@ -1,150 +1,156 @@
+import random
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pretraining.documents_of_lengths import documents_of_lengths
-from threadmill.pretraining.bert import bert_tables, measure_bert
-from threadmill.pretraining.config import BertConfig
-from threadmill.pretraining.documents import Documents
-from threadmill.vocab.config import SPECIAL_TOKENS
-from threadmill.vocab.vocabulary import TokenLines, Vocabulary
+from tests.pretraining.classic import masked_places, replacement
+from threadmill.pretraining.masking import mask_tokens
 
-VOCABULARY = Vocabulary((*SPECIAL_TOKENS, *(f"w{number}" for number in range(195))))
-PAD, _, CLS, SEP, MASK = range(5)
+PAD, UNK, CLS, SEP, MASK = range(5)
+SIZE, ENTRIES = 64, 200
+ORDINARY = np.arange(5, ENTRIES, dtype=np.int32)
+CONTINUES = np.arange(ENTRIES) >= 140  # tokens from 140 on go on with the word before
 
 
-def ordinary(documents: Documents) -> Documents:
-    """The documents with tokens of the vocabulary, none special."""
-    ids = (documents.sentences.ids % 195 + 5).astype(np.int32)
-    parts = documents.turns, documents.turn_offsets, documents.threads, documents.rows
-    return Documents(TokenLines(ids, documents.sentences.offsets), *parts)
+def masked(lines, predictions=20, probability=0.15, seed=0, inside=None, max_ngram_size=1, size=SIZE):
+    """The rows (ids, positions, labels, weights) of lines of tokens after masking, and how many tokens were masked."""
+    values = np.zeros((len(lines), size + 3 * predictions), np.int32)
+    for row, line in enumerate(lines):
+        values[row, : len(line)] = line
+    keys = np.random.default_rng(seed).integers(0, 2**64, len(lines), np.uint64)
+    columns = size + np.array([-size, 0, predictions, 2 * predictions])
+    total = mask_tokens(
+        *(keys, np.array([len(line) for line in lines]), size, predictions, columns, probability),
+        *(np.array([CLS, SEP], np.int32), MASK, ORDINARY, np.zeros(ENTRIES, np.bool_) if inside is None else inside),
+        *(max_ngram_size, values),
+    )
+    bounds = [size, size + predictions, size + 2 * predictions]
+    return [
+        (ids.tolist(), positions.tolist(), labels.tolist(), weights.view(np.float32).tolist())
+        for ids, positions, labels, weights in (np.split(row, bounds) for row in values)
+    ], total
 
 
-def instances(threads, config, seed=0, passage=0):
-    tables = bert_tables(ordinary(documents_of_lengths(threads)), VOCABULARY, config, np.uint64(seed), passage)
-    return [row for table in tables for row in table.to_pylist()]
+def places_of(row):
+    return [place for place, weight in zip(row[1], row[3], strict=True) if weight]
 
 
-def restored(row):
-    """The tokens of an instance as they were before masking."""
-    tokens = list(row["input_ids"])
-    for place, label, weight in zip(row["masked_lm_positions"], row["masked_lm_ids"], row["masked_lm_weights"], strict=True):
-        if weight:
-            tokens[place] = label
-    return tokens
+def words_of(line, inside):
+    """The places of each word of a line, in order; no word goes over a special token."""
+    words, is_open = [], False
+    for place, token in enumerate(line):
+        if token in (CLS, SEP):
+            is_open = False
+        elif is_open and inside[token]:
+            words[-1].append(place)
+        else:
+            words.append([place])
+            is_open = True
+    return words
 
 
-LENGTHS = st.lists(st.lists(st.lists(st.integers(1, 70), min_size=1, max_size=6), min_size=1, max_size=3), min_size=1, max_size=4)
+TEXT = st.lists(st.integers(5, ENTRIES - 1), min_size=1, max_size=28)
+LINES = st.lists(st.tuples(TEXT, TEXT).map(lambda sides: [CLS, *sides[0], SEP, *sides[1], SEP]), min_size=1, max_size=4)
 
 
-@given(LENGTHS, st.integers(5, 64), st.integers(1, 64), st.floats(0.01, 1), st.integers(0, 2**32))
-def test_every_instance_is_well_formed(threads, max_seq_length, predictions, probability, seed):
-    config = BertConfig(max_seq_length, min(predictions, max_seq_length), probability)
-    for row in instances(threads, config, seed):
-        length = sum(row["input_mask"])
-        tokens = restored(row)
-        assert row["input_mask"] == [1] * length + [0] * (max_seq_length - length)
-        assert tokens[length:] == row["input_ids"][length:] == [PAD] * (max_seq_length - length)
-        assert tokens[0] == CLS
-        assert [place for place, token in enumerate(tokens) if token == SEP] == [row["segment_ids"].index(1) - 1, length - 1]
-        assert all(token >= 5 for place, token in enumerate(tokens[:length]) if token not in (CLS, SEP))
-        count = int(sum(row["masked_lm_weights"]))
-        assert count == min(config.max_predictions_per_seq, length - 3, max(1, round(length * probability)))
-        assert row["masked_lm_weights"] == [1.0] * count + [0.0] * (config.max_predictions_per_seq - count)
-        places = row["masked_lm_positions"][:count]
+@given(LINES, st.integers(1, 64), st.floats(0.01, 1), st.integers(0, 2**32))
+def test_every_masked_line_is_well_formed(lines, predictions, probability, seed):
+    rows, total = masked(lines, predictions, probability, seed)
+    for line, (ids, positions, labels, weights) in zip(lines, rows, strict=True):
+        count = int(sum(weights))
+        total -= count
+        assert count == min(predictions, len(line) - 3, max(1, round(len(line) * probability)))
+        assert weights == [1.0] * count + [0.0] * (predictions - count)
+        places = positions[:count]
         assert places == sorted(set(places))
-        assert all(tokens[place] >= 5 for place in places)
-        assert all(row["input_ids"][place] == MASK or row["input_ids"][place] >= 5 for place in places)
-        assert set(row["masked_lm_positions"][count:]) | set(row["masked_lm_ids"][count:]) <= {0}
-        unmasked = set(range(max_seq_length)) - set(places)
-        assert all(row["input_ids"][place] == tokens[place] for place in unmasked)
-        assert row["next_sentence_labels"] in ([0], [1])
+        assert labels[:count] == [line[place] for place in places]
+        assert all(label >= 5 for label in labels[:count])
+        assert all(ids[place] == MASK or ids[place] >= 5 for place in places)
+        assert set(positions[count:]) | set(labels[count:]) <= {0}
+        expected = line + [PAD] * (SIZE - len(line))
+        assert all(ids[place] == token for place, token in enumerate(expected) if place not in places)
+    assert total == 0
+
+
+@given(LINES, st.integers(1, 20), st.integers(1, 4), st.integers(0, 2**32))
+def test_whole_words_are_masked_or_left_and_the_count_is_never_passed(lines, predictions, max_ngram_size, seed):
+    rows, _ = masked(lines, predictions, 0.3, seed, CONTINUES, max_ngram_size)
+    for line, row in zip(lines, rows, strict=True):
+        places = set(places_of(row))
+        assert len(places) <= min(predictions, max(1, round(len(line) * 0.3)))
+        for word in words_of(line, CONTINUES):
+            assert places >= set(word) or not places & set(word)
+
+
+def test_without_words_of_several_tokens_whole_word_masking_is_the_same_as_by_tokens():
+    lines = [[CLS, *range(5, 60), SEP] for _ in range(50)]
+    assert masked(lines, inside=CONTINUES) == masked(lines)
 
 
 def test_the_count_of_masked_tokens_rounds_halves_to_the_even_number():
-    # A and B of 7 and 8 tokens: 10 x .15 = 1.5 becomes 2; 5 + 2 and 3: 30 x .15 = 4.5 becomes 4.
-    for total, expected in ((7, 2), (27, 4)):
-        rows = instances([[[total // 2, total - total // 2]]] * 2, BertConfig(64, short_seq_prob=0.0))
-        assert {sum(row["masked_lm_weights"]) for row in rows if sum(row["input_mask"]) == total + 3} == {expected}
+    # 10 x .15 = 1.5 becomes 2; 30 x .15 = 4.5 becomes 4.
+    for length, expected in ((10, 2), (30, 4)):
+        rows, _ = masked([[CLS, *[7] * (length - 2), SEP]])
+        assert len(places_of(rows[0])) == expected
 
 
-@pytest.fixture(scope="module")
-def many():
-    rng = np.random.default_rng(0)
-    threads = [[rng.integers(5, 35, 5).tolist()] for _ in range(1500)]
-    return instances(threads, BertConfig(max_seq_length=64, max_predictions_per_seq=20))
-
-
-def test_fifteen_in_a_hundred_tokens_are_masked(many):
-    masked = sum(sum(row["masked_lm_weights"]) for row in many)
-    # Most instances have 64 tokens, of which 9.6 are to be masked, and so 10 are.
-    assert masked / sum(sum(row["input_mask"]) for row in many) == pytest.approx(0.15, abs=0.006)
-
-
-def test_of_them_eighty_become_mask_ten_stay_and_ten_become_random(many):
-    kinds = {"mask": 0, "same": 0, "other": 0}
-    for row in many:
-        for place, label, weight in zip(row["masked_lm_positions"], row["masked_lm_ids"], row["masked_lm_weights"], strict=True):
-            if weight:
-                seen = row["input_ids"][place]
-                kinds["mask" if seen == MASK else "same" if seen == label else "other"] += 1
-    total = sum(kinds.values())
-    assert total > 15_000
+def test_of_masked_tokens_eighty_become_mask_ten_stay_and_ten_become_any_ordinary_token():
+    """Tolerance .01 each, and a chi-square of the random ones over all ordinary tokens below its .999 quantile."""
+    lines = [[CLS, *[9] * 62, SEP] for _ in range(3000)]
+    kinds, others = Counter(), np.zeros(ENTRIES)
+    for row in masked(lines)[0]:
+        for place in places_of(row):
+            seen = row[0][place]
+            kinds["mask" if seen == MASK else "same" if seen == 9 else "other"] += 1
+            others[seen] += seen not in (MASK, 9)
+    total = kinds.total()
     assert kinds["mask"] / total == pytest.approx(0.8, abs=0.01)
-    assert kinds["same"] / total == pytest.approx(0.1, abs=0.01)
+    assert kinds["same"] / total == pytest.approx(0.1 + 0.1 / 195, abs=0.01)
     assert kinds["other"] / total == pytest.approx(0.1, abs=0.01)
-
-
-def test_random_replacements_are_drawn_evenly_from_all_ordinary_tokens(many):
-    others = np.zeros(200)
-    for row in many:
-        for place, label in zip(row["masked_lm_positions"], row["masked_lm_ids"], strict=True):
-            if row["input_ids"][place] not in (MASK, label) and label:
-                others[row["input_ids"][place]] += 1
     assert others[:5].sum() == 0
-    assert np.count_nonzero(others[5:]) == 195
-    assert others[5:].max() < 3 * others[5:].mean()
+    drawn = np.delete(others[5:], 4)
+    assert ((drawn - drawn.mean()) ** 2 / drawn.mean()).sum() < 260
 
 
-def test_masks_fall_evenly_over_the_places_of_a_sentence(many):
-    full = [row for row in many if sum(row["input_mask"]) == 64]
-    counts = np.zeros(64)
-    for row in full:
-        counts[[place for place, weight in zip(row["masked_lm_positions"], row["masked_lm_weights"], strict=True) if weight]] += 1
-    inner = counts[1:63]
+def test_masks_fall_evenly_over_all_places():
+    """No place is masked 15 % more or less often than the average one."""
+    counts = np.zeros(SIZE)
+    for row in masked([[CLS, *range(5, 67), SEP]] * 4000)[0]:
+        counts[places_of(row)] += 1
     assert counts[0] == counts[63] == 0
-    # [SEP] in the middle stands at some places more often, which lowers these a little.
-    assert inner.min() > 0.75 * inner.mean()
-    assert inner.max() < 1.25 * inner.mean()
+    assert np.abs(counts[1:63] / counts[1:63].mean() - 1).max() < 0.15
 
 
-def test_the_next_sentence_is_random_half_of_the_time(many):
-    assert sum(row["next_sentence_labels"][0] for row in many) / len(many) == pytest.approx(0.5, abs=0.025)
+@pytest.mark.parametrize("inside", [np.zeros(ENTRIES, np.bool_), CONTINUES])
+@pytest.mark.parametrize("max_ngram_size", [1, 3])
+def test_masks_are_distributed_as_the_original_draws_them(inside, max_ngram_size):
+    """Tolerances: 1 % of masked tokens, .02 for the share of each length of masked run, .01 for the kinds of replacement."""
+    rng = random.Random(0)
+    lines = [[CLS, *rng.choices(range(5, ENTRIES), k=40), SEP] for _ in range(6000)]
+    ours, theirs = [], []
+    rows, _ = masked(lines, inside=inside, max_ngram_size=max_ngram_size)
+    for line, row in zip(lines, rows, strict=True):
+        ours.append((places_of(row), [row[0][place] for place in places_of(row)]))
+        places = masked_places(words_of(line, inside), len(line), 20, 0.15, rng, max_ngram_size)
+        theirs.append((places, [replacement(line[place], MASK, ORDINARY.tolist(), rng) for place in places]))
+    counts = [sum(len(places) for places, _ in drawn) for drawn in (ours, theirs)]
+    assert counts[0] == pytest.approx(counts[1], rel=0.01)
+    shares = [run_shares(drawn) for drawn in (ours, theirs)]
+    for length in range(1, 7):
+        assert shares[0][length] == pytest.approx(shares[1][length], abs=0.02)
+    became_mask = [
+        sum(seen.count(MASK) for _, seen in drawn) / count for drawn, count in zip((ours, theirs), counts, strict=True)
+    ]
+    assert became_mask[0] == pytest.approx(became_mask[1], abs=0.01)
 
 
-def test_passes_mask_differently_and_in_another_order():
-    threads = [[[9, 9, 9]] for _ in range(30)]
-    config = BertConfig(32)
-    first, second = (instances(threads, config, passage=passage) for passage in (0, 1))
-    assert first == instances(threads, config, passage=0)
-    assert first != second
-    assert [restored(row) for row in first] != [restored(row) for row in second]
-
-
-def test_instances_are_shuffled_over_the_shard():
-    rows = instances([[[20, 20]] for _ in range(300)], BertConfig(max_seq_length=64, short_seq_prob=0.0))
-    firsts = np.array([restored(row)[1] for row in rows])
-    assert abs(np.corrcoef(firsts[:-1], firsts[1:])[0, 1]) < 0.15
-
-
-def test_more_instances_than_a_block_are_all_there():
-    threads = [[[3, 3]] for _ in range(8000)]
-    config = BertConfig(max_seq_length=16, max_predictions_per_seq=3)
-    tables = list(bert_tables(ordinary(documents_of_lengths(threads)), VOCABULARY, config, np.uint64(0), 0))
-    assert len(tables) > 1
-    measured = [measure_bert(table) for table in tables]
-    assert sum(part["instances"] for part in measured) == sum(table.num_rows for table in tables) > 8192
-    assert sum(part["tokens"] for part in measured) == sum(
-        sum(row) for table in tables for row in table["input_mask"].to_pylist()
-    )
+def run_shares(drawn):
+    """Length -> the share of runs of neighbouring masked places that are so long."""
+    runs = Counter()
+    for places, _ in drawn:
+        breaks = np.flatnonzero(np.diff(places, prepend=-9) != 1)
+        runs.update(np.diff(np.append(breaks, len(places))).tolist())
+    return Counter({length: count / runs.total() for length, count in runs.items()})

@@ -148,9 +148,7 @@ def _others(group_offsets, group):
 def _pair_up(lengths, offsets, groups, group_offsets, document, start, stop, target, stream, row):
     """Fills in A and B for the chunk of sentences from ``start`` up to ``stop``; returns where the next chunk starts."""
     first, end = offsets[document], offsets[document + 1]
-    cut = start + 1
-    if stop - start > 2:
-        cut += below(stream, stop - start - 1)
+    cut = _random_cut(start, stop, stream)
     if _others(group_offsets, groups[document]) > 0 and uniform(stream) < 0.5:
         _set_side(lengths, start, cut, row, A_SENTENCE)
         _random_side(lengths, offsets, group_offsets, groups[document], target - row[A_LENGTH], stream, row)
@@ -163,9 +161,17 @@ def _pair_up(lengths, offsets, groups, group_offsets, document, start, stop, tar
         _set_side(lengths, start, stop, row, A_SENTENCE)
         _set_side(lengths, stop, stop + 1, row, B_SENTENCE)  # the sentence after it stays for the next chunk
     else:
-        _set_side(lengths, _reach_back(lengths, first, start, stop, target), start, row, A_SENTENCE)
-        _set_side(lengths, start, stop, row, B_SENTENCE)
+        begin = _reach_back(lengths, first, start, stop, target)
+        cut = _random_cut(begin, stop, stream)
+        _set_side(lengths, begin, cut, row, A_SENTENCE)
+        _set_side(lengths, cut, stop, row, B_SENTENCE)
     return stop
+
+
+@kernel
+def _random_cut(start, stop, stream):
+    """Where B begins in the sentences from ``start`` up to ``stop``, all but the first with the same chance."""
+    return start + 1 + (below(stream, stop - start - 1) if stop - start > 2 else 0)
 
 
 @kernel
@@ -192,7 +198,7 @@ def _cut_sentence(lengths, offsets, groups, group_offsets, document, target, str
 
 @kernel
 def _reach_back(lengths, first, start, stop, target):
-    """Where A begins that leads to the document's last sentence: one before it, or as many as ``target`` has room for."""
+    """Where a chunk begins that ends with the document's last sentence: one before it, or as many as ``target`` has room for."""
     begin = start - 1
     total = _tokens(lengths, begin, stop)
     while begin > first and total + lengths[begin - 1] <= target:
