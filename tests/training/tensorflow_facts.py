@@ -13,6 +13,7 @@ from typing import Any
 os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
 
 import keras
+import keras_hub
 import numpy as np
 import orjson
 import tensorflow as tf
@@ -171,6 +172,26 @@ def model_facts(model: Any) -> dict[str, Any]:
     }
 
 
+def roberta_facts(model: Any, path: Path) -> dict[str, Any]:
+    """The model beside KerasHub's own RoBERTa of the same weights, and beside itself saved and loaded."""
+    preset = PRESETS["roberta-tiny"]
+    backbone = keras_hub.models.RobertaBackbone(
+        *(TOKENS, preset.num_layers, preset.num_heads, preset.hidden_dim, preset.intermediate_dim), max_sequence_length=SEQ
+    )
+    task = keras_hub.models.RobertaMaskedLM(backbone)
+    task.set_weights(model.get_weights())
+    inputs = {name: value for name, value in made_inputs().items() if name != "segment_ids"}
+    outputs = model(inputs)["masked_lm"]
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    return {
+        "difference from KerasHub's": float(np.abs(outputs - task(inputs)).max()),
+        "KerasHub's parameters": task.count_params(),
+        "difference when loaded": float(np.abs(outputs - loaded(inputs)["masked_lm"]).max()),
+        "parameters when loaded": sum(int(np.prod(variable.shape)) for variable in loaded.trainable_variables),
+    }
+
+
 def objective_facts() -> dict[str, Any]:
     """Two sequences of two predictions over three tokens; the last prediction is padding."""
     logits = np.log(np.array([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], [[0.2, 0.2, 0.6], [0.9, 0.05, 0.05]]], np.float32))
@@ -288,6 +309,7 @@ def raised(work: Any) -> str:
 def main(folder: Path) -> None:
     keras.utils.set_random_seed(3)
     model = build_model(PRESETS["bert-tiny"], TOKENS, SEQ, 0.1)
+    roberta_model = build_model(PRESETS["roberta-tiny"], TOKENS, SEQ, 0.1, next_sentence=False)
     for name in ("export", "recorder"):
         (folder / name).mkdir()
     facts = {
@@ -297,7 +319,7 @@ def main(folder: Path) -> None:
         "dynamic": dynamic_facts(folder / "dynamic"),
         "model": model_facts(model),
         "model without next sentence": model_facts(build_model(PRESETS["bert-tiny"], TOKENS, SEQ, 0.1, next_sentence=False)),
-        "roberta": model_facts(build_model(PRESETS["roberta-tiny"], TOKENS, SEQ, 0.1, next_sentence=False)),
+        "roberta": {**model_facts(roberta_model), **roberta_facts(roberta_model, folder / "roberta.keras")},
         "objective": objective_facts(),
         "optimizer": optimizer_facts(),
         "checkpoints": checkpoint_facts(folder / "checkpoints"),

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from threadmill.datasets.storage import TEMPORARY_PREFIX
 from threadmill.errors import InputError, WorkerError
 from threadmill.training.launch import run_child
 from threadmill.training.status import read_status
 
 # A child as the trainer is one, that does what its spec says instead of training.
 CHILD = """
-import os, signal, sys, time
+import os, signal, sys, tempfile, time
 from threadmill.errors import InputError
 from threadmill.training import child
 from threadmill.training.spec import read_spec
@@ -25,6 +26,8 @@ from threadmill.training.spec import read_spec
 spec = read_spec(sys.argv[1], dict)
 
 def work(status):
+    with open(os.path.join(spec["folder"], "temporary"), "w") as told: told.write(tempfile.gettempdir())
+    tempfile.mkdtemp()
     status.update(state="training", step=3, steps=9, loss=1.5)
     if spec["do"] == "refuse": raise InputError("the records are gone; make them again")
     if spec["do"] == "fail": raise RuntimeError("out of cheese")
@@ -88,6 +91,18 @@ def test_child_that_is_killed_is_told_and_noted(launch: Callable[[str], object],
     status = read_status(str(tmp_path))
     assert status is not None
     assert (status.state, status.exit_code) == ("killed", -9)
+
+
+@pytest.mark.parametrize("do", ["nothing", "die"])
+def test_temporary_files_go_with_the_child(launch: Callable[[str], object], tmp_path: Path, do: str) -> None:
+    left = tmp_path / f"{TEMPORARY_PREFIX}files"
+    left.mkdir()  # as a run that was killed with its child leaves it
+    (left / "before").touch()
+    with contextlib.suppress(WorkerError):
+        launch(do)
+
+    assert (tmp_path / "temporary").read_text() == str(left)
+    assert not left.exists()
 
 
 def test_child_is_killed_when_its_parent_is_interrupted(launch: Callable[[str], object], tmp_path: Path) -> None:

@@ -33,6 +33,20 @@ def test_roberta_has_the_parameters_that_its_preset_tells(tensorflow_facts: dict
     assert facts["outputs"] == {"masked_lm": ["float32", 2, PREDICTIONS, TOKENS]}
 
 
+def test_roberta_gives_the_logits_of_kerashubs_own(tensorflow_facts: dict[str, Any]) -> None:
+    facts = tensorflow_facts["roberta"]
+
+    assert facts["KerasHub's parameters"] == facts["parameters"]
+    assert facts["difference from KerasHub's"] < 1e-6
+
+
+def test_saved_roberta_loads_with_its_embedding_shared(tensorflow_facts: dict[str, Any]) -> None:
+    facts = tensorflow_facts["roberta"]
+
+    assert facts["difference when loaded"] == 0
+    assert facts["parameters when loaded"] == facts["parameters"]
+
+
 @pytest.mark.slow
 def test_base_as_built_has_its_published_size() -> None:
     program = (

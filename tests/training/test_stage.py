@@ -8,21 +8,36 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.training.made import SEQ, make_records, make_vocabulary
+from tests.training.made import (
+    SEQ,
+    Columns,
+    make_records,
+    make_vocabulary,
+    masked_roberta,
+    roberta,
+    with_v2_names,
+    without_next_sentence,
+)
 from threadmill.datasets.dataset import Dataset, verify
 from threadmill.datasets.manifest import Manifest
 from threadmill.errors import ConfigError, InputError
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
-from threadmill.training.stage import EvaluationStage, run_evaluation, run_training
+from threadmill.training.stage import EvaluationStage, TrainingStage, run_evaluation, run_training
 from threadmill.training.status import read_status
 
 TOKENS = 30
 CONFIG = TrainingConfig(steps=120, batch_size=16, learning_rate=3e-3)
 CHECKPOINTS = CheckpointConfig(save_every=15, keep=2)
+SHARDS = {
+    "train-00000-of-00002.tfrecord": 900,
+    "train-00001-of-00002.tfrecord": 700,
+    "validation-00000-of-00001.tfrecord": 200,
+}
 
 # In a process of its own, as another program would do it: with Keras and KerasHub, and without Threadmill.
 ELSEWHERE = """
@@ -52,13 +67,12 @@ print(json.dumps({"masked": int(np.argmax(outputs["masked_lm"][0, 0])), "next": 
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """The URIs of records and of their vocabulary."""
     folder = tmp_path_factory.mktemp("inputs")
-    shards = {
-        "train-00000-of-00002.tfrecord": 900,
-        "train-00001-of-00002.tfrecord": 700,
-        "validation-00000-of-00001.tfrecord": 200,
-    }
+    return made_inputs(folder)
+
+
+def made_inputs(folder: Path, kind: Callable[[Columns], Columns] = dict, objective: str = "bert") -> tuple[str, str]:
     vocabulary = make_vocabulary(folder / "vocabulary", TOKENS)
-    return make_records(folder / "records", vocabulary, shards).uri, vocabulary.uri
+    return make_records(folder / "records", vocabulary, SHARDS, kind=kind, objective=objective).uri, vocabulary.uri
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +176,82 @@ def test_evaluation_wants_a_model_and_records_of_its_vocabulary(
         EvaluationStage(str(undisturbed), inputs[0], EvaluationConfig(split="test")).plan()
 
 
+def test_roberta_is_trained_and_evaluated_on_records_without_masks(tmp_path: Path) -> None:
+    records, vocabulary = made_inputs(tmp_path, roberta, "roberta")
+    config = TrainingConfig(model="roberta-tiny", steps=30, batch_size=16)
+    manifest = run_training(records, vocabulary, str(tmp_path / "model"), config)
+    scores = run_evaluation(str(tmp_path / "model"), records)
+
+    names = ["model.keras", "config.json", "losses.jsonl", "vocab.txt", "masking.json"]
+    assert [shard.name for shard in manifest.shards] == names
+    losses = [json.loads(line) for line in (tmp_path / "model" / "losses.jsonl").read_text().splitlines()]
+    assert [list(line) for line in losses] == [["step", "loss"]] * 30
+    assert losses[0]["loss"] == pytest.approx(math.log(TOKENS - 5), abs=0.1)
+    described = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert (described["architecture"], described["objective"], described["next_sentence"]) == ("roberta", "roberta", False)
+    assert (scores["sequences"], scores["masked_tokens"]) == (200, 400)  # 2 of the 15 tokens of each
+    assert scores["unigram_loss"] == pytest.approx(math.log(TOKENS - 5), abs=0.1)
+    assert not [name for name in scores if "sentence" in name or "majority" in name]
+    assert not list((tmp_path / "model").glob(".writing-*"))
+
+
+@pytest.mark.parametrize("objective", ["seq2seq", "causal"])
+def test_records_of_objectives_to_come_are_refused_by_name(tmp_path: Path, objective: str) -> None:
+    records, vocabulary = made_inputs(tmp_path, objective=objective)
+
+    with pytest.raises(InputError, match=f"made for the objective {objective}; the models here train on bert's and roberta's"):
+        TrainingStage(records, vocabulary).plan()
+
+
+def test_model_that_does_not_fit_the_records_is_refused(tmp_path: Path) -> None:
+    records, vocabulary = made_inputs(tmp_path)
+    long = make_records(
+        tmp_path / "long", Dataset.open(vocabulary), {"train-00000-of-00001.tfrecord": 1}, max_seq_length=1024
+    ).uri
+
+    with pytest.raises(ConfigError, match="the model roberta-tiny does not learn the objective bert"):
+        run_training(records, vocabulary, str(tmp_path / "model"), TrainingConfig(model="roberta-tiny"))
+    with pytest.raises(ConfigError, match="the records have 1024 tokens, and the model bert-mini takes 512 at most"):
+        run_training(long, vocabulary, str(tmp_path / "model"), TrainingConfig(model="bert-mini"))
+    assert not (tmp_path / "model" / "manifest.json").exists()
+
+
+@pytest.mark.slow
+def test_killed_run_with_dynamic_masks_ends_as_the_undisturbed_one(tmp_path: Path) -> None:
+    inputs = made_inputs(tmp_path, roberta, "roberta")
+    config = TrainingConfig(model="roberta-tiny", steps=240, batch_size=16, learning_rate=3e-3)  # two epochs and more
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    for steps in (40, 130):
+        kill_in_the_middle(inputs, killed, steps, config)
+
+    run_training(*inputs, str(undisturbed), config, CHECKPOINTS)
+    manifest = run_training(*inputs, str(killed), config, CHECKPOINTS)
+
+    assert (killed / "losses.jsonl").read_text() == (undisturbed / "losses.jsonl").read_text()
+    assert digests(manifest) == digests(Dataset.open(str(undisturbed)).manifest)
+    assert not list(killed.glob(".writing-*"))
+    scores = run_evaluation(str(killed), inputs[0])
+    assert run_evaluation(str(undisturbed), inputs[0]) == scores
+    other = run_evaluation(str(killed), inputs[0], str(tmp_path / "other"), EvaluationConfig(eval_batch_size=7))
+    assert other["masked_accuracy"] == scores["masked_accuracy"]  # the same masks
+    assert scores["masked_loss"] < scores["unigram_loss"] - 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("objective", "kind"),
+    [("bert", lambda columns: with_v2_names(without_next_sentence(columns))), ("roberta", roberta), ("roberta", masked_roberta)],
+)
+def test_bert_learns_without_next_sentence(tmp_path: Path, objective: str, kind: Callable[[Columns], Columns]) -> None:
+    records, vocabulary = made_inputs(tmp_path, kind, objective)
+    run_training(records, vocabulary, str(tmp_path / "model"), TrainingConfig(steps=150, batch_size=16, learning_rate=3e-3))
+
+    scores = run_evaluation(str(tmp_path / "model"), records)
+
+    assert "next_sentence_loss" not in scores
+    assert scores["masked_loss"] < scores["unigram_loss"] - 0.5
+
+
 @pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(inputs: tuple[str, str], undisturbed: Path, tmp_path: Path) -> None:
     moments = random.Random(6)
@@ -183,18 +273,18 @@ def test_kills_at_random_moments_change_nothing(inputs: tuple[str, str], undistu
     assert status.resumed_from > 0
 
 
-def start_training(inputs: tuple[str, str], folder: Path) -> "subprocess.Popen[bytes]":
+def start_training(inputs: tuple[str, str], folder: Path, config: TrainingConfig = CONFIG) -> "subprocess.Popen[bytes]":
     """Trains in a process group of its own, as a task of Airflow does."""
     program = (
         "from threadmill.training.config import CheckpointConfig, TrainingConfig\n"
         "from threadmill.training.stage import run_training\n"
-        f"run_training({inputs[0]!r}, {inputs[1]!r}, {str(folder)!r}, {CONFIG!r}, {CHECKPOINTS!r})"
+        f"run_training({inputs[0]!r}, {inputs[1]!r}, {str(folder)!r}, {config!r}, {CHECKPOINTS!r})"
     )
     return subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL)
 
 
-def kill_in_the_middle(inputs: tuple[str, str], folder: Path, after_steps: int) -> None:
-    process = start_training(inputs, folder)
+def kill_in_the_middle(inputs: tuple[str, str], folder: Path, after_steps: int, config: TrainingConfig = CONFIG) -> None:
+    process = start_training(inputs, folder, config)
     wait_for_steps(process, folder, after_steps)
     kill_group(process)
 

@@ -42,7 +42,14 @@ def build_roberta(preset: ModelPreset, vocabulary_size: int, max_seq_length: int
     if next_sentence:
         raise ValueError("RoBERTa has no next sentence to tell; build it with next_sentence=False")
     backbone = keras_hub.models.RobertaBackbone(**_sizes(preset, vocabulary_size, max_seq_length, dropout))
-    return keras.Model(*_with_masked_lm(backbone, backbone.output, _ROBERTA_EPSILON), name="roberta_pretraining")
+    # As the backbone calls its layers, but for its layer around both embeddings: the head would share a layer that is no
+    # layer of the model itself, and a saved model loads with such a one twice, and once without weights.
+    tokens = backbone.token_embedding(backbone.input["token_ids"])
+    encoded = keras.layers.Add(name="embeddings_add")((tokens, backbone.embeddings.position_embedding(tokens)))
+    encoded = backbone.embeddings_dropout(backbone.embeddings_layer_norm(encoded))
+    for layer in backbone.transformer_layers:
+        encoded = layer(encoded, padding_mask=backbone.input["padding_mask"])
+    return keras.Model(*_with_masked_lm(backbone, encoded, _ROBERTA_EPSILON), name="roberta_pretraining")
 
 
 def _sizes(preset: ModelPreset, vocabulary_size: int, max_seq_length: int, dropout: float) -> dict[str, Any]:
