@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-import threadmill
 from threadmill.reports import plots
-from threadmill.reports.contents import DeadLetters, ReportContents
+from threadmill.reports.contents import ReportContents
 from threadmill.reports.dialogue import heading, printable, turns_of
-from threadmill.reports.funnel import reason_words
 from threadmill.reports.history import MonthFigures
-from threadmill.reports.layout import render, score_text, subreddit_caption, summary
-from threadmill.reports.training import beside_baselines
+from threadmill.reports.layout import render, subreddit_caption, summary
+from threadmill.reports.run_page import run_plots, run_values, score_tiles
 
-_TILES = ("masked_accuracy", "masked_perplexity", "next_sentence_accuracy")
 _PERCENTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -23,16 +20,12 @@ def render_page(contents: ReportContents) -> str:
     return render(
         "report.html.j2",
         {
-            "name": contents.conversations.name,
-            "version": threadmill.__version__,
-            "summary": summary(contents),
-            "partial": contents.partial,
+            **run_values(contents.run, contents.conversations.name, summary(contents)),
             "tiles": _tiles(contents),
             "plots": _plots(contents),
             "month_plots": _month_plots(contents.months),
             "months": contents.months,
             "checks": contents.checks,
-            "steps": contents.steps,
             "subreddit_caption": subreddit_caption(contents),
             "percentiles": _PERCENTILES,
             "distributions": [
@@ -40,10 +33,7 @@ def render_page(contents: ReportContents) -> str:
                 ("response, characters", statistics.response_chars),
                 ("turns", statistics.turns),
             ],
-            "evaluation": beside_baselines(contents.evaluation),
             "dialogues": [_dialogue(example) for example in contents.examples],
-            "dead_letters": [_letters(letters) for letters in contents.dead_letters],
-            "datasets": contents.manifests,
         },
     )
 
@@ -59,27 +49,23 @@ def _tiles(contents: ReportContents) -> list[tuple[str, str]]:
         if comments
         else []
     )
-    tiles = [
+    return [
         ("examples", f"{statistics.examples:,}"),
         *of_comments,
         ("subreddits", f"{len(statistics.subreddits):,}"),
         ("median response, characters", f"{statistics.response_chars.percentile(0.5):,}"),
+        *score_tiles(contents.run),
     ]
-    shown = [name for name in _TILES if name in contents.evaluation]
-    tiles.extend((reason_words(name), score_text(name, contents.evaluation[name])) for name in shown)
-    return tiles
 
 
 def _plots(contents: ReportContents) -> dict[str, Markup]:
     drawn = {
-        "funnel": plots.funnel_plot(contents.steps),
         "lengths": plots.length_plot(contents.statistics),
         "depth": plots.depth_plot(contents.statistics.turns),
         "subreddits": plots.subreddit_plot(contents.top_subreddits),
         "splits": plots.split_plot({split.name: (split.examples, split.shards) for split in contents.splits}),
-        "loss": plots.loss_plot(contents.losses, contents.baseline) if contents.losses else "",
     }
-    return {name: Markup(svg) for name, svg in drawn.items()}  # matplotlib escapes text itself
+    return {**run_plots(contents.run), **{name: Markup(svg) for name, svg in drawn.items()}}  # matplotlib escapes text itself
 
 
 def _month_plots(months: Sequence[MonthFigures]) -> list[tuple[str, Markup]]:
@@ -112,8 +98,3 @@ def _dialogue(example: dict[str, str | None]) -> dict[str, object]:
     names = [printable(turn.author) if turn.author else f"turn {number}" for number, turn in enumerate(turns, 1)]
     texts = [printable(turn.text) for turn in turns]
     return {"heading": heading(example), "turns": [{"who": who, "text": text} for who, text in zip(names, texts, strict=True)]}
-
-
-def _letters(letters: DeadLetters) -> dict[str, object]:
-    lines = [[printable(str(letter.get(key, ""))) for key in ("file", "line", "reason", "detail")] for letter in letters.first]
-    return {"dataset": letters.dataset, "name": letters.file.name, "records": letters.file.records, "lines": lines}
