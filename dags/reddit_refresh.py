@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, chain
 
 from operators import reddit
-from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, VocabularyOperator
+from operators.pretraining import EvaluateOperator, MonthlyVocabularyOperator, RecordsOperator, TrainOperator
 from operators.reddit_params import reddit_params
 from operators.release import PublishOperator, ReportOperator
 from operators.templates import planned, planned_list, returned
@@ -69,12 +69,12 @@ with DAG(
             task_id="check_conversations", conversations=deduplicate.output, previous=planned("previous_conversations")
         )
 
-    with TaskGroup("pretraining", tooltip="Conversations to BERT's records", prefix_group_id=False):
-        vocabulary = VocabularyOperator(
-            task_id="vocabulary", conversations=returned("deduplicate"), month=planned("month"), uri=planned("vocabularies")
+    with TaskGroup("pretraining", tooltip="Conversations to a vocabulary and records", prefix_group_id=False):
+        vocabulary = MonthlyVocabularyOperator(
+            task_id="vocabulary", corpus=returned("deduplicate"), month=planned("month"), uri=planned("vocabularies")
         )
         records = RecordsOperator(
-            task_id="records", conversations=returned("deduplicate"), vocabulary=vocabulary.output, uri=planned("records")
+            task_id="records", corpus=returned("deduplicate"), vocabulary=vocabulary.output, uri=planned("records")
         )
 
     with TaskGroup("training", tooltip="Records to a trained and measured model", prefix_group_id=False):

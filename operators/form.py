@@ -22,9 +22,14 @@ def setting_params(section: str, settings: Sequence[Setting], names: Mapping[str
     return {forms[setting.name]: _param(setting, forms[setting.name], section) for setting in settings}
 
 
-def optional_params(section: str, settings: Sequence[Setting], defaults: Mapping[str, str]) -> dict[str, Param]:
-    """A param for each setting that may be left empty: ``defaults`` says, by name, what then holds."""
-    return {setting.name: _param(setting, setting.name, section, empty=defaults[setting.name]) for setting in settings}
+def optional_params(
+    section: str, settings: Sequence[Setting], defaults: Mapping[str, str], names: Mapping[str, str] | None = None
+) -> dict[str, Param]:
+    """As `setting_params`, but each may be left empty: ``defaults`` says, by the setting's name, what then holds."""
+    forms = {setting.name: (names or {}).get(setting.name, setting.name) for setting in settings}
+    return {
+        forms[setting.name]: _param(setting, forms[setting.name], section, empty=defaults[setting.name]) for setting in settings
+    }
 
 
 def _param(setting: Setting, name: str, section: str, *, empty: str = "") -> Param:

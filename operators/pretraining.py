@@ -1,4 +1,4 @@
-"""Operators from conversations to a trained model: vocabulary, records, training, evaluation."""
+"""Operators from a corpus to a trained model: vocabulary, records, training, evaluation."""
 
 import logging
 from collections.abc import Sequence
@@ -21,6 +21,27 @@ log = logging.getLogger(__name__)
 
 
 class VocabularyOperator(StageOperator):
+    """A vocabulary of a corpus.
+
+    Args:
+        corpus: a dataset of text or of conversations.
+    """
+
+    template_fields: Sequence[str] = ("uri", "corpus")
+    dataset_name = "vocabulary"
+
+    def __init__(self, *, corpus: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.corpus = corpus
+
+    def make_stage(self, context: "Context") -> "Stage":
+        """The vocabulary stage over the train split."""
+        from threadmill.vocab.stage import VocabularyStage
+
+        return VocabularyStage([self.corpus], pretraining_configs(context["params"]).vocabulary)
+
+
+class MonthlyVocabularyOperator(VocabularyOperator):
     """The vocabulary: the newest there is, month after month, unless there is none or a new one is asked for.
 
     A new one goes into a folder of its month, so that earlier records and models keep theirs.
@@ -30,12 +51,11 @@ class VocabularyOperator(StageOperator):
         month: the month of the run.
     """
 
-    template_fields: Sequence[str] = ("uri", "conversations", "month")
-    dataset_name = "vocabulary"
+    template_fields: Sequence[str] = ("uri", "corpus", "month")
 
-    def __init__(self, *, conversations: str, month: str, **kwargs: Any) -> None:
+    def __init__(self, *, month: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.conversations, self.month = conversations, month
+        self.month = month
 
     def execute(self, context: "Context") -> str:
         """Finds or makes it; returns its URI."""
@@ -62,27 +82,26 @@ class VocabularyOperator(StageOperator):
         else:
             log.info("vocabulary: using %s", self.uri)
 
-    def make_stage(self, context: "Context") -> "Stage":
-        """The vocabulary stage over the train split."""
-        from threadmill.vocab.stage import VocabularyStage
-
-        return VocabularyStage(self.conversations, pretraining_configs(context["params"]).vocabulary)
-
 
 class RecordsOperator(StageOperator):
-    """Conversations to pretraining records."""
+    """A corpus to pretraining records.
 
-    template_fields: Sequence[str] = ("uri", "conversations", "vocabulary")
+    Args:
+        corpus: a dataset of text or of conversations.
+        vocabulary: a vocabulary dataset.
+    """
 
-    def __init__(self, *, conversations: str, vocabulary: str, **kwargs: Any) -> None:
+    template_fields: Sequence[str] = ("uri", "corpus", "vocabulary")
+
+    def __init__(self, *, corpus: str, vocabulary: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.conversations, self.vocabulary = conversations, vocabulary
+        self.corpus, self.vocabulary = corpus, vocabulary
 
     def make_stage(self, context: "Context") -> "Stage":
         """The records stage."""
         from threadmill.pretraining.stage import RecordsStage
 
-        return RecordsStage(self.conversations, self.vocabulary, pretraining_configs(context["params"]).records)
+        return RecordsStage([self.corpus], self.vocabulary, pretraining_configs(context["params"]).records)
 
 
 class TrainOperator(StageOperator):

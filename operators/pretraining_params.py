@@ -1,7 +1,7 @@
 """The half of the trigger form that all DAGs share: vocabulary, records and training."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow.sdk import Param
@@ -9,6 +9,7 @@ from airflow.sdk import Param
 from operators.form import optional_params, setting_params, settings_named
 from threadmill.config import Setting, pick_settings, settings_of
 from threadmill.pretraining.config import CONFIGS, RecordsConfig
+from threadmill.recipes import find_recipe
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
 from threadmill.vocab.config import VocabularyConfig
 
@@ -30,40 +31,80 @@ class PretrainingConfigs:
 
 
 def pretraining_configs(params: Mapping[str, Any]) -> PretrainingConfigs:
-    """The configs that a run's params ask for.
+    """The configs that a run's params ask for: of its recipe, where the form has one, with what was given instead.
 
     Raises:
         ConfigError: a value outside its limits.
     """
-    training = {name: params[form] for name, form in _training_names().items()}
-    vocabulary = {name: params[_VOCABULARY_NAMES.get(name, name)] for name in _VOCABULARY}
-    records = CONFIGS[params["objective"]]
+    recipe = find_recipe(params.get("recipe", "default"))
     return PretrainingConfigs(
-        vocabulary=VocabularyConfig(**vocabulary),
-        records=records(**pick_settings(records, params)),
-        training=TrainingConfig(**training),
-        checkpoints=CheckpointConfig(**pick_settings(CheckpointConfig, params)),
+        vocabulary=_vocabulary(recipe.vocabulary, _given(params, _VOCABULARY, _VOCABULARY_NAMES)),
+        records=_records(recipe.records, params),
+        training=replace(recipe.training, **_given(params, _names(TrainingConfig), _TRAINING_NAMES)),
+        checkpoints=replace(recipe.checkpoints, **pick_settings(CheckpointConfig, params)),
         evaluation=EvaluationConfig(),
     )
 
 
-def pretraining_params() -> dict[str, Param]:
-    """The sections Vocabulary, Records and Training."""
-    settings = _records_settings()
+def _vocabulary(config: VocabularyConfig, given: Mapping[str, Any]) -> VocabularyConfig:
+    form = "" if "kind" in given else config.form  # which is another kind's
+    return replace(config, **{"form": form, **given})
+
+
+def _records(config: RecordsConfig, params: Mapping[str, Any]) -> RecordsConfig:
+    kind = CONFIGS[params["objective"] or config.objective]
+    given = pick_settings(kind, params)
+    return replace(config, **given) if isinstance(config, kind) else kind(**given)
+
+
+def _given(params: Mapping[str, Any], names: Sequence[str], forms: Mapping[str, str]) -> dict[str, Any]:
+    """The values that are not empty, by the settings' own names."""
+    values = {name: params[forms.get(name, name)] for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _names(config: type) -> list[str]:
+    return [setting.name for setting in settings_of(config)]
+
+
+def pretraining_params(*, from_recipe: bool = False) -> dict[str, Param]:
+    """The sections Vocabulary, Records and Training.
+
+    Args:
+        from_recipe: every field may be left empty, for the recipe's value.
+    """
+    records = list(_records_settings().values())
+    vocabulary = settings_named(VocabularyConfig, _VOCABULARY)
+    if from_recipe:
+        objective = Param(
+            None, type=["null", "string"], enum=[*CONFIGS, None], title="objective", section="Records",
+            description="What the records, and so the model, learn (empty: the recipe's)",
+        )  # fmt: skip
+        return {
+            **optional_params("Vocabulary", vocabulary, _recipes(vocabulary), _VOCABULARY_NAMES),
+            "objective": objective,
+            **optional_params("Records", records, _recipes(records)),
+            **optional_params("Training", settings_of(TrainingConfig), _recipes(settings_of(TrainingConfig)), _TRAINING_NAMES),
+            **optional_params("Training", settings_of(CheckpointConfig), _recipes(settings_of(CheckpointConfig))),
+        }
     return {
-        **setting_params("Vocabulary", settings_named(VocabularyConfig, _VOCABULARY), _VOCABULARY_NAMES),
+        **setting_params("Vocabulary", vocabulary, _VOCABULARY_NAMES),
         "rebuild_vocabulary": Param(
             False, type="boolean", title="rebuild_vocabulary", section="Vocabulary",
-            description="Make a new vocabulary of this run instead of using the newest there is",
+            description="Make a new vocabulary of this month instead of using the newest there is",
         ),
         "objective": Param(
             "bert", type="string", enum=list(CONFIGS), title="objective", section="Records",
             description="What the records, and so the model, learn",
         ),
-        **optional_params("Records", list(settings.values()), {name: _defaults(name) for name in settings}),
+        **optional_params("Records", records, {setting.name: _defaults(setting.name) for setting in records}),
         **setting_params("Training", settings_of(TrainingConfig), _TRAINING_NAMES),
         **setting_params("Training", settings_of(CheckpointConfig)),
     }  # fmt: skip
+
+
+def _recipes(settings: Sequence[Setting]) -> dict[str, str]:
+    return {setting.name: "empty: the recipe's" for setting in settings}
 
 
 def _records_settings() -> dict[str, Setting]:
@@ -87,7 +128,3 @@ def _defaults(name: str) -> str:
 
 def _shown(value: Any) -> str:
     return str(value) if value != "" else "none"
-
-
-def _training_names() -> dict[str, str]:
-    return {setting.name: _TRAINING_NAMES.get(setting.name, setting.name) for setting in settings_of(TrainingConfig)}

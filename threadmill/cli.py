@@ -15,6 +15,7 @@ from threadmill.commands import (
     deduplication,
     inspect,
     pretraining,
+    recipes,
     reddit,
     reports,
     tables,
@@ -25,7 +26,21 @@ from threadmill.commands import (
 )
 from threadmill.errors import ConfigError, ThreadmillError
 
-_AREAS = (reddit, tables, takedown, deduplication, corpus, vocabulary, pretraining, inspect, training, reports, views, datasets)
+_AREAS = (
+    reddit,
+    tables,
+    takedown,
+    deduplication,
+    corpus,
+    vocabulary,
+    pretraining,
+    recipes,
+    inspect,
+    training,
+    reports,
+    views,
+    datasets,
+)
 
 
 class _Parser(argparse.ArgumentParser):

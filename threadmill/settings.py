@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     reddit_source: str = Field(
         "sample", description="Where a month's dump is: a path or URI with {month} in it, or 'sample' for the sample world"
     )
+    text_source: str = Field(
+        "sample",
+        description="Where text_corpus finds text: files or folders, with commas, or 'sample' for the sample world's comments",
+    )
 
 
 @lru_cache

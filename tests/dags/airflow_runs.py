@@ -1,4 +1,4 @@
-"""Runs reddit_refresh and single tasks of it in this process with Airflow's own machinery; needs the database."""
+"""Runs our DAGs and single tasks of them in this process with Airflow's own machinery; needs the database."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +14,9 @@ from sqlalchemy import select
 from tests.airflow_home import DAGS
 
 
-def run_dag(conf: Mapping[str, Any]) -> DagRun:
+def run_dag(conf: Mapping[str, Any], dag_id: str = "reddit_refresh") -> DagRun:
     """A whole run, as `airflow dags test` does it."""
-    return _parsed().test(run_conf=dict(conf))
+    return _parsed(dag_id).test(run_conf=dict(conf))
 
 
 def states(run: DagRun) -> dict[str, str | None]:
@@ -33,13 +33,13 @@ def clear_and_run(run: DagRun, task: str) -> str | None:
     with create_session() as session:
         (instance,) = session.scalars(_instances(run).where(TaskInstance.task_id == task))
         instance.try_number += 1  # what the scheduler does
-    _run_task(ti=instance, task=_parsed().get_task(task))
+    _run_task(ti=instance, task=_parsed(run.dag_id).get_task(task))
     return states(run)[task]
 
 
-def _parsed() -> DAG:
+def _parsed(dag_id: str) -> DAG:
     """The DAG, read anew, as each worker does: a run writes its conf into the params of the DAG it was given."""
-    return DagBag(dag_folder=str(DAGS)).dags["reddit_refresh"]
+    return DagBag(dag_folder=str(DAGS)).dags[dag_id]
 
 
 def _instances(run: DagRun) -> Any:

@@ -23,6 +23,11 @@ def reddit_refresh(dag_bag: DagBag) -> DAG:
 
 
 @pytest.fixture(scope="session")
+def text_corpus(dag_bag: DagBag) -> DAG:
+    return dag_bag.dags["text_corpus"]
+
+
+@pytest.fixture(scope="session")
 def airflow_database() -> None:
     """An empty database in this process's AIRFLOW_HOME."""
     from airflow.utils.db import initdb

@@ -1,4 +1,4 @@
-"""The tasks of reddit_refresh in their order, and where each leaves its dataset."""
+"""The tasks of our DAGs in their order, and where each leaves its dataset."""
 
 from pathlib import Path
 
@@ -7,11 +7,18 @@ TASKS = [
     *("signatures", "deduplicate", "check_conversations", "vocabulary", "records", "train", "evaluate", "report", "publish"),
 ]
 
+TEXT_TASKS = ["plan", "corpus", "vocabulary", "records", "train", "evaluate", "report", "publish"]
+
 _NAMES = {"ingest": "comments", "deduplicate": "deduplicated", "train": "model", "evaluate": "evaluation"}
 
 
 def dataset_folders(root: Path, month: str) -> dict[str, Path]:
-    """By task, in the road's order; of a month that made a vocabulary of its own."""
+    """Of reddit_refresh, by task, in the road's order; of a month that made a vocabulary of its own."""
     writers = [task for task in TASKS if task not in ("plan", "wait_for_source", "publish") and not task.startswith("check_")]
     folders = {task: root / "reddit" / month / _NAMES.get(task, task) for task in writers}
     return {**folders, "vocabulary": root / "reddit" / "vocabularies" / month}
+
+
+def text_folders(root: Path, name: str) -> dict[str, Path]:
+    """Of text_corpus, by task, in its order."""
+    return {task: root / "text" / name / _NAMES.get(task, task) for task in TEXT_TASKS if task not in ("plan", "publish")}

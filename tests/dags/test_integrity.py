@@ -1,4 +1,4 @@
-"""What holds of every DAG, and the form and the shape of reddit_refresh, as Airflow's own parser reads them. No database."""
+"""What holds of every DAG, and the form and the shape of each, as Airflow's own parser reads them. No database."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from airflow.timetables.base import DataInterval, TimeRestriction
 from pendulum import datetime
 
 from tests.airflow_home import DAGS
-from tests.dags.road import TASKS
+from tests.dags.road import TASKS, TEXT_TASKS
 
 FILES = sorted(DAGS.glob("*.py"))
 HEAVY = ["numpy", "polars", "duckdb", "pyarrow", "tensorflow", "keras", "numba", "pandas", "matplotlib", "tokenizers", "sqlglot"]
@@ -143,12 +143,14 @@ class TestRedditRefresh:
             ("format", [None, "tfrecord", "jsonl"], ["csv", ""]),
             ("max_tombstone_rate", [0, 0.5, 1], [-0.1, 1.1, None]),
             ("min_examples", [1], [0, None]),
+            ("vocab_kind", ["wordpiece", "bytelevel-bpe"], ["bpe", None]),
             ("vocab_size", [6, 30_522], [5, None]),
             ("lowercase", [True, False], ["yes", 1, None]),
             ("rebuild_vocabulary", [True, False], ["yes", None]),
-            ("max_seq_length", [5, 512], [4, None]),
-            ("masked_lm_prob", [0.15, 1], [-0.1, 1.1]),
-            ("dupe_factor", [1], [0]),
+            ("objective", ["bert", "roberta", "seq2seq", "causal"], ["gpt", None]),
+            ("max_seq_length", [None, 5, 512], [4]),
+            ("masked_lm_prob", [None, 0.15, 1], [-0.1, 1.1]),
+            ("dupe_factor", [None, 1], [0]),
             ("model", ["bert-tiny", "bert-base"], ["bert-huge", None]),
             ("steps", [1], [0, None, 1.5]),
             ("learning_rate", [0, 1e-4], [-1e-4, "high"]),
@@ -161,6 +163,40 @@ class TestRedditRefresh:
         self, reddit_refresh: DAG, name: str, good: list[object], bad: list[object]
     ) -> None:
         param: Param = reddit_refresh.params.get_param(name)
+        for value in good:
+            assert param.resolve(value) == value
+        for value in bad:
+            with pytest.raises(ParamValidationError):
+                param.resolve(value)
+
+
+class TestTextCorpus:
+    def test_its_tasks_run_in_order_in_the_groups_of_reddit_refresh(self, text_corpus: DAG) -> None:
+        assert {task.task_id for task in text_corpus.tasks} == set(TEXT_TASKS)
+        for task, following in pairwise(TEXT_TASKS):
+            assert text_corpus.get_task(task).downstream_task_ids == {following}
+        groups = {group.label: group for group in text_corpus.task_group.get_task_group_dict().values() if group.label}
+        assert set(groups) <= set(GROUPS)
+        assert all(group.tooltip for group in groups.values())
+        for label in ("pretraining", "training", "release"):
+            assert set(groups[label].children) == GROUPS[label]
+
+    @pytest.mark.parametrize(
+        ("name", "good", "bad"),
+        [
+            ("name", ["corpus", "tweets-2021.v2"], ["", "a/b", "..", "-x", None]),
+            ("recipe", ["default", "qarib", "allegro", "bert"], ["gpt", None]),
+            ("source", [None, "sample", "/data/a.txt, /data/b"], [7]),
+            ("shard_lines", [None, 1], [0]),
+            ("validation_split", [None, 0, 0.5], [-0.1, 1.1]),
+            ("vocab_kind", [None, "bytelevel-bpe"], ["bpe"]),
+            ("steps", [None, 1], [0, 1.5]),
+        ],
+    )
+    def test_a_value_outside_the_limits_of_the_form_is_refused(
+        self, text_corpus: DAG, name: str, good: list[object], bad: list[object]
+    ) -> None:
+        param: Param = text_corpus.params.get_param(name)
         for value in good:
             assert param.resolve(value) == value
         for value in bad:

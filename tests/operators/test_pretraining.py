@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, VocabularyOperator
+from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, MonthlyVocabularyOperator
 from tests.conversation_datasets import made_examples, write_conversations
 from tests.operators.contexts import context
 from threadmill.datasets.manifest import read_manifest
@@ -29,7 +29,7 @@ class TestVocabulary:
         """Runs the task of a month, and says of which month the vocabulary is that it gives."""
 
         def run(month: str, **params: Any) -> str:
-            task = VocabularyOperator(task_id="vocabulary", uri=str(root), conversations=conversations[month], month=month)
+            task = MonthlyVocabularyOperator(task_id="vocabulary", uri=str(root), corpus=conversations[month], month=month)
             uri = task.execute(context(**{"vocab_size": 90, **params}))
             assert read_manifest(uri).name == "vocabulary"
             return Path(uri).relative_to(root).name
@@ -81,8 +81,8 @@ def test_records_are_made_with_the_settings_of_the_form_and_the_vocabulary_that_
 ) -> None:
     params = context(vocab_size=90, max_seq_length=32, max_predictions_per_seq=5, dupe_factor=1)
     talk = conversations["2005-12"]
-    vocabulary = VocabularyOperator(task_id="vocabulary", uri=str(root), conversations=talk, month="2005-12").execute(params)
-    task = RecordsOperator(task_id="records", uri=str(root / "records"), conversations=talk, vocabulary=vocabulary)
+    vocabulary = MonthlyVocabularyOperator(task_id="vocabulary", uri=str(root), corpus=talk, month="2005-12").execute(params)
+    task = RecordsOperator(task_id="records", uri=str(root / "records"), corpus=talk, vocabulary=vocabulary)
     manifest = read_manifest(task.execute(params))
     assert [entry.digest for entry in manifest.inputs] == [read_manifest(uri).digest for uri in (talk, vocabulary)]
     settings = {name: manifest.config[name] for name in ("max_seq_length", "max_predictions_per_seq", "dupe_factor")}
