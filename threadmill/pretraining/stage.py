@@ -14,14 +14,14 @@ from typing import Any
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.shards import MAX_SHARDS, ShardName
-from threadmill.documents.sources import TEXT_KIND, Corpora, Part, open_corpora
+from threadmill.documents.sources import CONVERSATIONS_KIND, TEXT_KIND, Corpora, Part, open_corpora
 from threadmill.engine.ordered import map_in_order
 from threadmill.engine.stage import Plan, ShardStream, StreamStage, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.pretraining.config import BertConfig, RecordsConfig
 from threadmill.pretraining.objectives import Objective, make_objective
 from threadmill.pretraining.spool import RowSpool
-from threadmill.pretraining.store import TokenStore
+from threadmill.pretraining.store import StoredPart, TokenStore
 from threadmill.pretraining.tokens import tokenise
 from threadmill.randomness import stream_key
 from threadmill.vocab.vocabulary import Vocabulary
@@ -131,9 +131,9 @@ class RecordsStage(StreamStage):
         size = store.lengths.sum() * passes * objective.bytes_per_token() / shards
         spool = RowSpool(folder / "rows", objective.columns, shards * max(1, math.ceil(size / _BUCKET_BYTES)))
 
-        def plan(item: tuple[Any, int]) -> None:
+        def plan(item: tuple[StoredPart, int]) -> None:
             part, passage = item
-            key = stream_key(self.config.objective, self.config.random_seed, part.name, passage)
+            key = stream_key(self.config.objective, self.config.random_seed, _stream_name(part), passage)
             for rows in objective.plan(store, part, key):
                 spool.add(rows)
             store.release()
@@ -187,6 +187,11 @@ class _Opened:
 
     corpora: Corpora
     objective: Objective
+
+
+def _stream_name(part: StoredPart) -> str:
+    """What a part's random streams are keyed by: conversations of any format give the same records."""
+    return part.name.rsplit(".", 1)[0] if part.kind == CONVERSATIONS_KIND else part.name
 
 
 def _text_bytes(part: Part) -> int:
