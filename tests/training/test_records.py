@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from tests.training.made import make_records, make_vocabulary
-from threadmill.errors import InputError, IntegrityError
+from threadmill.errors import InputError
 from threadmill.training.config import EvaluationConfig
-from threadmill.training.records import count_tokens, held_out_split, open_records, record_files, vocabulary_files
+from threadmill.training.records import held_out_split, open_records, record_files
 from threadmill.training.stage import TrainingStage, run_training
 
 TRAIN, VALIDATION, TEST = (f"{split}-00000-of-00001.tfrecord" for split in ("train", "validation", "test"))
@@ -55,20 +55,6 @@ def test_held_out_split_is_validation_or_else_test(tmp_path: Path) -> None:
 
 def test_other_datasets_are_refused(tmp_path: Path) -> None:
     vocabulary = make_vocabulary(tmp_path / "vocabulary", 20)
-    records = make_records(tmp_path / "records", vocabulary, {TRAIN: 1})
 
     with pytest.raises(InputError, match="a dataset of the stage vocabulary, not of records"):
         open_records(vocabulary.uri)
-    with pytest.raises(InputError, match=r"holds no vocab\.txt"):
-        vocabulary_files(records)
-
-
-def test_tokens_are_the_lines_of_an_unchanged_vocab_txt(tmp_path: Path) -> None:
-    vocabulary = make_vocabulary(tmp_path / "vocabulary", 20)
-    content = vocabulary_files(vocabulary)["vocab.txt"]
-
-    assert (count_tokens(content), count_tokens(content.rstrip(b"\n"))) == (20, 20)
-
-    (tmp_path / "vocabulary" / "vocab.txt").write_bytes(content.replace(b"w1\n", b"w2\n"))
-    with pytest.raises(IntegrityError, match=r"vocab\.txt was changed after it was written"):
-        vocabulary_files(vocabulary)

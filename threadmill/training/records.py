@@ -1,15 +1,12 @@
-"""What training takes from a records dataset and from its vocabulary: format, files of a split, and whether the two fit."""
+"""What training takes from a records dataset: format, files of a split, and whether a vocabulary is the one of the records."""
 
-import hashlib
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
-from threadmill.errors import InputError, IntegrityError
+from threadmill.errors import InputError
 
-VOCAB_NAME = "vocab.txt"
 HELD_OUT_SPLITS = ("validation", "test")
 
 # The objectives whose records have features that `RecordFormat` knows.
@@ -137,24 +134,3 @@ def check_vocabulary(records: Dataset, digest: str, whose: str) -> None:
             f"the records at {records.uri} were not made with the vocabulary of {whose} ({digest[:12]}) but from {inputs}; "
             "name the vocabulary that they were made with, or make the records again"
         )
-
-
-def vocabulary_files(dataset: Dataset) -> Mapping[str, bytes]:
-    """The content of a vocabulary's files by name, vocab.txt among them.
-
-    Raises:
-        InputError: the dataset holds none.
-        IntegrityError: a file was changed after it was written.
-    """
-    if VOCAB_NAME not in {shard.name for shard in dataset.manifest.shards}:
-        raise InputError(f"{dataset.uri} holds no {VOCAB_NAME}; name a vocabulary dataset")
-    files = {shard.name: storage.read_bytes(dataset.path(shard)) for shard in dataset.manifest.shards}
-    for shard in dataset.manifest.shards:
-        if hashlib.sha256(files[shard.name]).hexdigest() != shard.sha256:
-            raise IntegrityError(f"{dataset.path(shard)} was changed after it was written; make the vocabulary again")
-    return files
-
-
-def count_tokens(vocab: bytes) -> int:
-    """The entries of a vocab.txt: its lines."""
-    return vocab.count(b"\n") + (not vocab.endswith(b"\n"))

@@ -20,16 +20,14 @@ from threadmill.training.losses import LOSSES_NAME
 from threadmill.training.masking import MASKING_NAME, MaskingRules, decode_rules, encode_rules, masking_rules
 from threadmill.training.presets import PRESETS, check_model
 from threadmill.training.records import (
-    VOCAB_NAME,
     check_vocabulary,
-    count_tokens,
     held_out_split,
     open_records,
     record_files,
     record_format,
-    vocabulary_files,
 )
 from threadmill.training.spec import EvaluatorSpec, TrainerSpec
+from threadmill.training.vocabulary import VocabularyFiles, open_vocabulary
 from threadmill.training.workspace import EVALUATION_NAME, MODEL_NAME, Workspace
 
 TRAIN, EVALUATE = "train", "evaluate"
@@ -73,20 +71,18 @@ class TrainingStage(MapStage):
         """
         records, vocabulary = self._inputs()
         record_files(records, _TRAIN_SPLIT)
-        partial = records.manifest.partial or vocabulary.manifest.partial
-        return Plan(
-            (records.as_input(), vocabulary.as_input()), (Task(TRAIN),), (Field(MODEL_NAME, "application/x-keras"),), partial
-        )
+        partial = records.manifest.partial or vocabulary.partial
+        return Plan((records.as_input(), vocabulary.entry), (Task(TRAIN),), (Field(MODEL_NAME, "application/x-keras"),), partial)
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Trains, or goes on training, in the dataset's folder, and takes over what came of it."""
         records, vocabulary = self._inputs()
-        files, tokens = record_files(records, _TRAIN_SPLIT), vocabulary_files(vocabulary)
+        files = record_files(records, _TRAIN_SPLIT)
         workspace = Workspace(_local_folder(output.uri))
         spec = TrainerSpec(
             folder=workspace.folder,
             records=files,
-            vocabulary_size=count_tokens(tokens[VOCAB_NAME]),
+            vocabulary_size=len(vocabulary),
             config=self.config,
             checkpoints=self._checkpoints,
             masking=None if files.format.static_masks else masking_rules(records, self.vocabulary_uri),
@@ -98,7 +94,7 @@ class TrainingStage(MapStage):
         _write_file(output, MODEL_NAME, os.path.join(workspace.export, MODEL_NAME))
         _write(output, CONFIG_NAME, _pretty(self._described(spec)))
         _write(output, LOSSES_NAME, losses, records=losses.count(b"\n"))
-        for name, content in tokens.items():
+        for name, content in vocabulary.files.items():
             _write(output, name, content)
         if spec.masking:
             _write(output, MASKING_NAME, encode_rules(spec.masking))
@@ -109,15 +105,15 @@ class TrainingStage(MapStage):
         """The losses of the last step."""
         return dict(parts[0])
 
-    def _inputs(self) -> tuple[Dataset, Dataset]:
-        records, vocabulary = open_records(self.records_uri), Dataset.open(self.vocabulary_uri)
-        check_vocabulary(records, vocabulary.manifest.digest, self.vocabulary_uri)
+    def _inputs(self) -> tuple[Dataset, VocabularyFiles]:
+        records, vocabulary = open_records(self.records_uri), open_vocabulary(self.vocabulary_uri)
+        check_vocabulary(records, vocabulary.entry.digest, self.vocabulary_uri)
         form = record_format(records)
         check_model(self.config.model, form.objective, form.max_seq_length)
         return records, vocabulary
 
-    def _identity(self, records: Dataset, vocabulary: Dataset) -> dict[str, Any]:
-        digests = {"records": records.manifest.digest, "vocabulary": vocabulary.manifest.digest}
+    def _identity(self, records: Dataset, vocabulary: VocabularyFiles) -> dict[str, Any]:
+        digests = {"records": records.manifest.digest, "vocabulary": vocabulary.entry.digest}
         return {**asdict(self.config), "version": self.version, **digests}
 
     def _described(self, spec: TrainerSpec) -> dict[str, Any]:
