@@ -8,9 +8,16 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from threadmill.errors import ConfigError, InputError
 from threadmill.vocab.config import Training, VocabularyConfig
-from threadmill.vocab.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, VOCAB_NAME, json_text, vocab_txt
+from threadmill.vocab.files import (
+    ENTRIES_NAME,
+    MERGES_NAME,
+    TOKENIZER_CONFIG_NAME,
+    TOKENIZER_NAME,
+    VOCAB_NAME,
+    json_text,
+    vocab_txt,
+)
 
-ENTRIES_NAME, MERGES_NAME = "vocab.json", "merges.txt"
 BYTE_LEVEL_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 _BATCH = 10_000

@@ -60,6 +60,25 @@ class VocabularyConfig:
 
 
 @dataclass(frozen=True)
+class CheckConfig:
+    """What a vocabulary must keep to against a corpus; `threadmill.vocab.check` measures it."""
+
+    max_unknown_rate: float = setting(0.01, "Words at most that become [UNK], as a share", minimum=0, maximum=1)
+    min_character_coverage: float = setting(
+        0.999,
+        "Characters of the text at least that the vocabulary has, at a word's beginning and inside it",
+        minimum=0,
+        maximum=1,
+    )
+    max_tokens_per_word: float = setting(3.0, "Tokens a word at most, on average", minimum=1)
+    sample_lines: int = setting(1_000_000, "Lines to measure on at most, drawn at random from all splits", minimum=1)
+    seed: int = setting(0, "Seed of the sample")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True)
 class Training:
     """What the trainer of a kind gives.
 

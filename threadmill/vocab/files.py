@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 VOCAB_NAME, TOKENIZER_NAME, TOKENIZER_CONFIG_NAME = "vocab.txt", "tokenizer.json", "tokenizer_config.json"
+ENTRIES_NAME, MERGES_NAME = "vocab.json", "merges.txt"
 
 
 def vocab_txt(tokens: Sequence[str]) -> bytes:

@@ -5,30 +5,23 @@ import pkgutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import chain
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-from tokenizers import Tokenizer
 
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.manifest import Field
 from threadmill.documents.sources import Corpora, open_corpora
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
-from threadmill.vocab.config import BERT_FORM, KINDS, Training, VocabularyConfig
+from threadmill.vocab.config import KINDS, Training, VocabularyConfig
 from threadmill.vocab.corpus_sample import draw_sample
 from threadmill.vocab.coverage import measure
-from threadmill.vocab.files import TOKENIZER_NAME
 from threadmill.vocab.sampling import Sample
+from threadmill.vocab.styles import style_of
 from threadmill.vocab.vocabulary import STAGE, Vocabulary
 
 log = logging.getLogger(__name__)
 
 _HELD_BACK = 100  # without a validation split, one line of this many of the sample is held back
-_BATCH = 10_000
 
 
 class VocabularyStage(MapStage):
@@ -70,12 +63,12 @@ class VocabularyStage(MapStage):
         sample, held_out, source = self._samples(open_corpora(self.corpora), counters)
         training = self._train(sample)
         counters.kept, counters.written = len(sample), len(training.tokens)
-        vocabulary = Vocabulary(tuple(training.tokens), self.config.lowercase, kind=self.config.kind, form=self.config.form)
+        vocabulary = self._vocabulary(training)
         for number, (name, content) in enumerate(training.files.items()):
             with output.shard(name) as stream:
                 stream.write(content)
                 stream.records = 0 if number else len(vocabulary)  # the others hold the same entries, which count once
-        ids = _encoded(vocabulary, training, held_out.lines)
+        ids = vocabulary.encode(held_out.lines).ids
         statistics = {
             "sampled_lines": len(sample),
             "distinct_words": training.distinct_words,
@@ -101,6 +94,12 @@ class VocabularyStage(MapStage):
         counters.drop("held_out", len(held_out))
         return sample, held_out, "sample"
 
+    def _vocabulary(self, training: Training) -> Vocabulary:
+        config = self.config
+        file = style_of(config.kind, config.form).model_file
+        model = training.files[file] if file else b""
+        return Vocabulary(tuple(training.tokens), config.lowercase, kind=config.kind, form=config.form, model=model)
+
     def _train(self, sample: Sample) -> Training:
         config, start = self.config, time.monotonic()
         log.info("%s: training %s of %d entries on %d lines", self.name, config.kind, config.vocab_size, len(sample))
@@ -112,13 +111,3 @@ class VocabularyStage(MapStage):
                 *(len(training.tokens), config.vocab_size, len(sample)),
             )
         return training
-
-
-def _encoded(vocabulary: Vocabulary, training: Training, lines: pa.ChunkedArray) -> npt.NDArray[np.int32]:
-    """The ids of all lines, end to end."""
-    if vocabulary.kind == "wordpiece" or vocabulary.form == BERT_FORM:
-        return vocabulary.encode(lines).ids
-    tokenizer = Tokenizer.from_str(training.files[TOKENIZER_NAME].decode())
-    batches = (lines[start : start + _BATCH].to_pylist() for start in range(0, len(lines), _BATCH))
-    found = (tokenizer.encode_batch_fast(batch, add_special_tokens=False) for batch in batches)
-    return np.fromiter(chain.from_iterable(encoding.ids for batch in found for encoding in batch), np.int32)
