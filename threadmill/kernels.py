@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import njit
 
-_SHARED = ("randomness.py", "datasets/crc32c.py", "kernels.py")
+_SHARED = ("randomness.py", "datasets/crc32c.py", "vocab/chunk_memory.py", "kernels.py")
 
 
 def _digest() -> bytes:
@@ -30,3 +30,11 @@ def kernel(function: Any) -> Any:
     file = compiled._cache._cache_file
     file._source_stamp = (file._source_stamp, _STAMP)
     return compiled
+
+
+def inlined(function: Any) -> Any:
+    """Makes a small loop part of each kernel that calls it, where a call for every word would be dear.
+
+    A call counts the references to the arrays that it is given, one atomic operation each.
+    """
+    return njit(nogil=True, inline="always")(function)
