@@ -26,14 +26,14 @@ def add_parsers(parsers: Parsers) -> None:
     parser.add_argument(
         "corpora", nargs="+", metavar="CORPUS", help="text file, folder of them, or dataset of text or conversations"
     )
-    parser.add_argument("--vocab", required=True, metavar="DIR", help="vocabulary dataset")
+    parser.add_argument("--vocab", required=True, metavar="DIR", help="vocabulary dataset, or folder of a vocab.txt")
     parser.add_argument("--objective", default="bert", choices=tuple(CONFIGS), help="what the records teach (default: bert)")
     parser.add_argument("--seed", dest="random_seed", type=int, metavar="N", help="the same as --random-seed")
     parser.add_argument(
         "--max-predictions", dest="max_predictions_per_seq", type=int, metavar="N", help="the same as --max-predictions-per-seq"
     )
     add_output(parser)
-    add_settings(parser, RecordsConfig, title="settings of every objective")
+    add_settings(parser, RecordsConfig, title="settings of every objective (defaults: those of bert)")
     for title, config, names in _groups():
         others = tuple(setting.name for setting in settings_of(config) if setting.name not in names)
         add_settings(parser, config, title=f"settings of {title}", without=others)

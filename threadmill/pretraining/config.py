@@ -22,6 +22,7 @@ class RecordsConfig:
         0, "Files of the train split; 0 for as many as make them about 128 MB each", minimum=0, maximum=_MOST_SHARDS
     )
     compression: str = setting("", "Compress the files: gzip, or nothing", choices=("", "gzip"))
+    cased: bool = setting(False, "The vocabulary, a bare vocab.txt that does not say so, is of cased text")
     objective: str = field(default="", init=False)
 
     def __post_init__(self) -> None:

@@ -51,7 +51,7 @@ class RecordsStage(StreamStage):
 
     Args:
         corpora: text files, folders of them, text corpora or conversations datasets; a single one may be given as it is.
-        vocabulary_uri: a vocabulary dataset.
+        vocabulary_uri: a vocabulary dataset, or a bare vocab.txt or the folder of one.
     """
 
     name = "records"
@@ -73,7 +73,7 @@ class RecordsStage(StreamStage):
         return Plan(inputs, tasks, opened.objective.schema(), opened.corpora.partial)
 
     def _open(self) -> tuple[Corpora, Objective]:
-        objective = make_objective(self.config, Vocabulary.load(self.vocabulary_uri))
+        objective = make_objective(self.config, Vocabulary.load(self.vocabulary_uri, cased=self.config.cased))
         return open_corpora(self.corpora), objective
 
     def _tasks(self, split: str) -> Iterator[Task]:
