@@ -96,6 +96,18 @@ def write_conversations(
     return write_dataset(folder, stage, files, counters, schema=FEATURES, **changed)
 
 
+def write_corpus(folder: Path, shards: Mapping[str, Sequence[Sequence[Sequence[str]]]], **changed: Any) -> str:
+    """A text corpus: for each split its shards, for each shard its documents, of lines."""
+    files = {}
+    for split, parts in shards.items():
+        for index, documents in enumerate(parts):
+            text = "\n\n".join("\n".join(lines) for lines in documents) + "\n"
+            files[str(ShardName(split, index, len(parts), "txt"))] = (text.encode(), sum(map(len, documents)))
+    documents, lines = sum(len(part) for parts in shards.values() for part in parts), sum(lines for _, lines in files.values())
+    counters = changed.pop("counters", Counters(documents + 3, documents, lines, {"empty": 3}))
+    return write_dataset(folder, "corpus", files, counters, schema=("text",), **changed)
+
+
 def shard_content(rows: Sequence[Row], format: str) -> bytes:
     """The bytes of a shard of the given examples."""
     stream = io.BytesIO()
