@@ -82,8 +82,30 @@ def figures_text(dataset: Dataset, found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     splits = [(name, *(f"{split[key]:,}" for key in ("records", "shards", "bytes"))) for name, split in found["splits"].items()]
     yield from aligned([("split", "records", "shards", "bytes"), *splits])
+    if found["stage"] == "corpus":
+        yield from _corpus_text(found["statistics"]["splits"])
     if "lengths" in found:
         yield from _examples_text(found)
+
+
+def _corpus_text(splits: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """What a text corpus holds, by split."""
+    names = ("documents", "single_line_documents", "lines", "words", "characters")
+    yield ""
+    yield from aligned(
+        [
+            ("split", *(name.replace("_", " ") for name in names), "lines a document", "words a line"),
+            *(
+                (
+                    split,
+                    *(f"{counts[name]:,}" for name in names),
+                    f"{counts['lines'] / counts['documents']:.1f}",
+                    f"{counts['words'] / counts['lines']:.1f}",
+                )
+                for split, counts in splits.items()
+            ),
+        ]
+    )
 
 
 def _examples_text(found: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A dataset as lines of plain text: what it is, its funnel, and some of its records; `threadmill show` prints them."""
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import groupby, islice
 
 import pyarrow.parquet as pq
 
@@ -14,6 +14,7 @@ from threadmill.reports.dialogue import pick_examples, printable, render_dialogu
 from threadmill.reports.funnel import funnel, funnel_table
 
 _LONGEST_TEXT = 2_000  # of a record, in characters
+_MOST_LINES = 6  # of a document
 
 
 def summary(dataset: Dataset, records: int) -> Iterator[str]:
@@ -94,7 +95,21 @@ def _lines(uri: str) -> Iterator[str]:
             yield line.decode(errors="replace").rstrip("\n")
 
 
-_SHOWN: dict[str, Callable[[Dataset, int], Iterator[str]]] = {**dict.fromkeys(CONVERSATIONS, _dialogues), "records": _instances}
+def _documents(dataset: Dataset, count: int) -> Iterator[str]:
+    """The first documents of a text corpus, the first lines of each."""
+    lines = (line for shard in dataset.manifest.shards for line in (*_lines(dataset.path(shard)), ""))
+    for is_document, group in islice(groupby(lines, bool), 2 * count):
+        if is_document:
+            first = list(islice(group, _MOST_LINES + 1))
+            shown = [printable(line[:_LONGEST_TEXT]) for line in first[:_MOST_LINES]]
+            yield "\n".join([*shown, "..."] if len(first) > _MOST_LINES else shown)
+
+
+_SHOWN: dict[str, Callable[[Dataset, int], Iterator[str]]] = {
+    **dict.fromkeys(CONVERSATIONS, _dialogues),
+    "corpus": _documents,
+    "records": _instances,
+}
 _READERS: dict[str, Callable[[str], Iterator[str]]] = {
     "parquet": _parquet_rows,
     "tfrecord": _examples,

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from threadmill.corpora.addresses import public_uri
 from threadmill.corpora.text.config import CorpusConfig
@@ -14,6 +13,7 @@ from threadmill.corpora.text.source import Source
 from threadmill.corpora.text.tables import DEFAULT_FIELD, Columns, beginning, cleans_html, row_documents
 from threadmill.corpora.text.text_blocks import TextBlock, read_head, read_text_blocks
 from threadmill.corpora.text.texts import DeadLetter, Texts
+from threadmill.datasets.arrow_text import large_strings
 from threadmill.errors import InputError
 
 LONGEST_LINE_BYTES = 64 << 20
@@ -48,25 +48,17 @@ def _check_fields(uri: str, fields: Sequence[str]) -> None:
 
 
 def _texts(block: TextBlock, source: Source, config: CorpusConfig, fields: Sequence[str]) -> Texts:
-    decoder, names = _decoder(fields)
-    columns: list[list[str | None]] = [[] for _ in fields]
-    letters: list[DeadLetter] = []
+    decoder = _decoder(fields)
     lines = [(number, line) for number, line in enumerate(block.data.split(b"\n"), block.first_line) if line.strip()]
-    for number, line in lines:
-        try:
-            row = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            letters.append(DeadLetter(number, _reason(error), str(error), beginning(line)))
-            continue
-        values = [getattr(row, name) for name in names]
-        if msgspec.UNSET in values:
-            letters.append(DeadLetter(number, "no field", fields[values.index(msgspec.UNSET)], beginning(line)))
-            continue
-        for column, value in zip(columns, values, strict=True):
-            column.append(value or "")
+    letters: list[DeadLetter] = []
+    try:
+        rows = [decoder.decode(line) for _, line in lines]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        rows = _rows(decoder, lines, letters)
+    columns = [[getattr(row, f"field_{index}") for row in rows] for index in range(len(fields))]
     return row_documents(
         Columns(
-            texts=[pa.array(column, pa.large_string()) for column in columns],
+            texts=[large_strings(column) for column in columns],
             single=[False] * len(fields),
             clean_html=cleans_html(config, "jsonl"),
             rows=len(lines),
@@ -76,18 +68,25 @@ def _texts(block: TextBlock, source: Source, config: CorpusConfig, fields: Seque
     )
 
 
+def _rows(decoder: "msgspec.json.Decoder[Any]", lines: list[tuple[int, bytes]], letters: list[DeadLetter]) -> list[Any]:
+    """The objects of the lines that hold one with text; a dead letter for each other."""
+    rows = []
+    for number, line in lines:
+        try:
+            rows.append(decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            letters.append(DeadLetter(number, _reason(error), str(error), beginning(line)))
+    return rows
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, msgspec.ValidationError):
-        return "not text"
+        return "no field" if "required field" in str(error) else "not text"
     return "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not JSON"
 
 
-def _decoder(fields: Sequence[str]) -> tuple["msgspec.json.Decoder[Any]", list[str]]:
-    """A decoder that looks at these fields only, and the names of their attributes in what it gives."""
+def _decoder(fields: Sequence[str]) -> "msgspec.json.Decoder[Any]":
+    """A decoder that looks at these fields only; null is no text, and no fault."""
     names = [f"field_{index}" for index in range(len(fields))]
-    row = msgspec.defstruct(
-        "Row",
-        [(name, str | None | msgspec.UnsetType, msgspec.UNSET) for name in names],
-        rename=dict(zip(names, fields, strict=True)),
-    )
-    return msgspec.json.Decoder(row), names
+    row = msgspec.defstruct("Row", [(name, str | None) for name in names], rename=dict(zip(names, fields, strict=True)))
+    return msgspec.json.Decoder(row)

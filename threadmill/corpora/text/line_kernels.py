@@ -40,39 +40,76 @@ def _entry(table, point):
 
 
 @kernel
-def _clean_line(data, position, end, table, max_repeats, output, size, tallies):
-    """Writes one line at ``size``; returns where it ends there, and the flags of its characters."""
-    start, flags = size, np.int64(0)
-    gap, last, run = False, np.int64(-1), 0
+def _plain_end(data, position, end, table, last, repeats):
+    """Where the text that begins at ``position`` and stays as it is ends, without a blank at its end; and its last character.
+
+    Args:
+        last: the character before; repeats: False where none may be there twice in a row.
+    """
+    previous, place = np.int64(last), position
     while position < end:
+        point, length = np.int64(data[position]), 1
+        if point == _BLANK:
+            if previous == _BLANK:
+                break
+        else:
+            if point >= 0x80:
+                point, length = _code_point(data, position)
+            if point >= len(table) or table[point] & ~_LETTER != 0 or (point == previous and not repeats):
+                break
+            place, last = position + length, point
+        previous = point
+        position += length
+    return place, last
+
+
+@kernel
+def _write(data, start, stop, output, size, gap):
+    """Writes a piece, after a blank where there is a ``gap``; returns the end."""
+    if gap:
+        output[size] = _BLANK
+        size += 1
+    for index in range(start, stop):
+        output[size + index - start] = data[index]
+    return size + stop - start
+
+
+@kernel
+def _clean_line(data, position, end, table, max_repeats, output, size, tallies):
+    """Writes one line at ``size``; returns where it ends there, the flags of its characters, and whether any went."""
+    start, flags, removed = size, np.int64(0), False
+    gap, last, run = False, np.int64(_BLANK), 0
+    while position < end:
+        stop, after = _plain_end(data, position, end, table, last, max_repeats == 0)
+        if stop > position:
+            size = _write(data, position, stop, output, size, gap)
+            gap, last, run, position = False, after, 1, stop
+            continue
         point, length = _code_point(data, position)
         entry = _entry(table, point)
         kind = entry & _KIND_MASK
         if kind == SPACE_KIND:
-            gap, last = size > start, np.int64(-1)
+            gap, last = size > start, np.int64(_BLANK)
         elif kind == 0 or kind == REPLACEMENT_KIND:
             tallies[kind] += 1
             run = run + 1 if point == last else 1
-            last = point if max_repeats > 0 and entry & _LETTER else np.int64(-1)
-            if run > max_repeats and last >= 0:
+            last = point
+            if run > max_repeats > 0 and entry & _LETTER:
                 tallies[REPEAT_KIND] += 1
+                removed = True
             else:
-                if gap:
-                    output[size] = _BLANK
-                    size += 1
-                    gap = False
+                size = _write(data, position, position + length, output, size, gap)
+                gap = False
                 flags |= entry
-                for index in range(position, position + length):
-                    output[size] = data[index]
-                    size += 1
         else:
             tallies[kind] += 1
+            removed = True
         position += length
-    return size, flags
+    return size, flags, removed
 
 
 @kernel
-def clean_lines(data, offsets, table, max_repeats, output, ends, composes, tallies):
+def clean_lines(data, offsets, table, max_repeats, output, ends, composes, removed, tallies):
     """Writes the lines less what goes, each run of white space as one blank, none at the ends.
 
     Args:
@@ -81,15 +118,29 @@ def clean_lines(data, offsets, table, max_repeats, output, ends, composes, talli
         max_repeats: of the same letter in a row at most; 0 for any.
         output: uint8, as long as the lines: filled.
         ends: int64[n + 1]: filled with the lines' bounds in ``output``.
-        composes: bool[n]: set where a line holds a character that NFC may change.
+        composes: bool[n]: set to where a line holds a character that NFC may change.
+        removed: bool[n]: set to where a character of a line went, white space aside.
         tallies: int64[8]: what was removed, and replacement characters that were seen, is added by kind.
     """
     size = 0
     ends[0] = 0
     for line in range(len(offsets) - 1):
-        size, flags = _clean_line(data, offsets[line], offsets[line + 1], table, max_repeats, output, size, tallies)
+        size, flags, removed[line] = _clean_line(
+            data, offsets[line], offsets[line + 1], table, max_repeats, output, size, tallies
+        )
         ends[line + 1] = size
         composes[line] = flags & _COMPOSES != 0
+
+
+@kernel
+def lines_with(data, offsets, wanted, found):
+    """Sets ``found``, bool[n], to whether a line holds one of the ``wanted`` bytes, bool[256]."""
+    for line in range(len(offsets) - 1):
+        found[line] = False
+        for index in range(offsets[line], offsets[line + 1]):
+            if wanted[data[index]]:
+                found[line] = True
+                break
 
 
 @kernel

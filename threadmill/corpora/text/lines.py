@@ -19,7 +19,7 @@ _NEWLINE = 10
 def read_lines(source: Source, config: CorpusConfig) -> Iterator[Callable[[], Texts]]:
     """The source's blocks; each is read to documents when called, and a document may go on from block to block."""
     for block in read_text_blocks(source.uri):
-        yield partial(_texts, block, source, config)
+        yield partial(block_documents, block, source, config)
 
 
 def line_bounds(data: bytes) -> Integers:
@@ -31,7 +31,8 @@ def line_bounds(data: bytes) -> Integers:
     return bounds
 
 
-def _texts(block: TextBlock, source: Source, config: CorpusConfig) -> Texts:
+def block_documents(block: TextBlock, source: Source, config: CorpusConfig) -> Texts:
+    """The documents of a block; the first may go on from the block before, and the last in the next."""
     content = check_utf8(block, source.uri).buffers()[2]
     bounds = line_bounds(block.data)
     count = len(bounds) - 1

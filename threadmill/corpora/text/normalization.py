@@ -1,6 +1,7 @@
 """Normalises lines: NFC, no control characters, single blanks, and what the settings add; done twice, it changes nothing more."""
 
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,10 @@ import pyarrow.compute as pc
 from threadmill.corpora.text.characters import KINDS, REPLACEMENT, character_table
 from threadmill.corpora.text.config import NormalizationConfig
 from threadmill.corpora.text.line_kernels import clean_lines
-from threadmill.corpora.text.social import rewrites, rewritten
+from threadmill.corpora.text.social import may_be_rewritten, rewrite, rewrites
 from threadmill.datasets.arrow_text import large_strings, text_buffers
+
+Flags = npt.NDArray[np.bool_]
 
 _MOST_PASSES = 8  # each undoes what the one before laid open; two are enough for all that people write
 
@@ -25,51 +28,70 @@ def normalize(lines: pa.Array, config: NormalizationConfig, counts: Counter[str]
     Args:
         counts: characters removed are added by kind, and ``replacement_characters`` (U+FFFD), which stay.
     """
-    rewriting = rewrites(config)
-    result, composes = _once(lines, config, counts, rewriting, first=True)
-    todo = composes | _differs(lines, result) if rewriting else composes
+    done = _once(lines, config, counts)
+    result, again = done.lines, done.again
+    if counts is not None and done.replacements:  # they stay, so a later pass would count them twice
+        counts["replacement_characters"] += done.replacements
+    places = np.flatnonzero(again)
     for _ in range(_MOST_PASSES):
-        if not todo.any():
+        if not len(places):
             break
-        places = np.flatnonzero(todo)
         before = result.take(pa.array(places))
-        after, _ = _once(_composed(before), config, counts, rewriting)
-        changed = _differs(before, after)
-        if not changed.any():
-            break
-        result = pc.replace_with_mask(result, pa.array(_mask(len(result), places[changed])), after.filter(pa.array(changed)))
-        todo = _mask(len(result), places[changed])
+        done = _once(_composed(before), config, counts)
+        changed = _differs(before, done.lines)
+        places = places[changed]
+        result = _replaced(result, places, done.lines.filter(pa.array(changed)))
     return result
 
 
-def _once(
-    lines: pa.Array, config: NormalizationConfig, counts: Counter[str] | None, rewriting: bool, first: bool = False
-) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
-    """One pass; also which lines NFC may change."""
-    if rewriting:
-        lines = rewritten(lines, config)
+@dataclass(frozen=True)
+class _Pass:
+    """Lines after one pass, which of them may change in another, and how many replacement characters they hold."""
+
+    lines: pa.Array
+    again: Flags
+    replacements: int
+
+
+def _once(lines: pa.Array, config: NormalizationConfig, counts: Counter[str] | None) -> _Pass:
+    rewritten = None
+    if rewrites(config):
+        candidates = may_be_rewritten(lines, config)
+        before = lines.filter(pa.array(candidates))
+        after = rewrite(before, config)
+        rewritten = np.zeros(len(lines), np.bool_)
+        rewritten[candidates] = _differs(before, after)
+        lines = _replaced(lines, np.flatnonzero(candidates), after)
     data, offsets = text_buffers(lines)
-    output = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
-    ends, composes, tallies = np.empty(len(offsets), np.int64), np.empty(len(offsets) - 1, np.bool_), np.zeros(8, np.int64)
-    clean_lines(data, offsets, character_table(config), config.max_repeats, output, ends, composes, tallies)
+    count = len(offsets) - 1
+    output, ends, tallies = (
+        np.empty(int(offsets[-1] - offsets[0]), np.uint8),
+        np.empty(count + 1, np.int64),
+        np.zeros(8, np.int64),
+    )
+    composes, removed, tallies = np.empty(count, np.bool_), np.empty(count, np.bool_), np.zeros(8, np.int64)
+    clean_lines(data, offsets, character_table(config), config.max_repeats, output, ends, composes, removed, tallies)
     if counts is not None:
         counts.update({name: int(tallies[kind]) for kind, name in KINDS.items() if tallies[kind]})
-        if first and tallies[REPLACEMENT]:  # they stay, so the next pass would count them again
-            counts["replacement_characters"] += int(tallies[REPLACEMENT])
     size = int(ends[-1])
-    return pa.LargeStringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(output[:size])), composes
+    cleaned = pa.LargeStringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(output[:size]))
+    again = composes if rewritten is None else composes | rewritten | (removed & candidates)
+    return _Pass(cleaned, again, int(tallies[REPLACEMENT]))
 
 
 def _composed(lines: pa.Array) -> pa.Array:
     return large_strings(pc.utf8_normalize(lines, "NFC"))
 
 
-def _differs(first: pa.Array, second: pa.Array) -> npt.NDArray[np.bool_]:
-    different: npt.NDArray[np.bool_] = pc.not_equal(first, second).to_numpy(zero_copy_only=False)
+def _differs(first: pa.Array, second: pa.Array) -> Flags:
+    different: Flags = pc.not_equal(first, second).to_numpy(zero_copy_only=False)
     return different
 
 
-def _mask(size: int, places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    mask = np.zeros(size, np.bool_)
+def _replaced(lines: pa.Array, places: npt.NDArray[np.int64], others: pa.Array) -> pa.Array:
+    """The lines with others at the given places."""
+    if not len(places):
+        return lines
+    mask = np.zeros(len(lines), np.bool_)
     mask[places] = True
-    return mask
+    return large_strings(pc.replace_with_mask(lines, pa.array(mask), others))

@@ -17,7 +17,7 @@ from threadmill.corpora.text.wrapping import paragraph_ends, wrap_width
 
 DOCUMENT_LINES = 100  # a passage: some dozens of a paragraph, so that next sentences are of one subject
 _HEAD_BYTES = 1 << 18
-_HYPHEN = re.compile(rb"(?<=[a-zA-Z\x80-\xff])-\r?\n(?=[a-zA-Z\x80-\xff])")
+_HYPHEN = re.compile(rb"-\r?\n(?=[a-zA-Z\x80-\xff])")
 
 
 def read_prose(source: Source, config: CorpusConfig) -> Iterator[Callable[[], Texts]]:
@@ -29,7 +29,7 @@ def read_prose(source: Source, config: CorpusConfig) -> Iterator[Callable[[], Te
 
 def _texts(block: TextBlock, source: Source, width: int) -> Texts:
     check_utf8(block, source.uri)
-    data = _HYPHEN.sub(b"-", block.data) if width else block.data
+    data = _HYPHEN.sub(_joined, block.data) if width else block.data
     bounds = line_bounds(data)
     lines = pa.LargeStringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(data))
     trimmed = pl.Series("", lines, dtype=pl.String).str.strip_chars()
@@ -40,3 +40,9 @@ def _texts(block: TextBlock, source: Source, width: int) -> Texts:
         lines = pa.LargeStringArray.from_buffers(len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(data))
     filled = int(np.count_nonzero(lengths))
     return Texts(lines, np.arange(1, len(lines) + 1), filled, split=source.split, cut_lines=int(block.cut))
+
+
+def _joined(hyphen: re.Match[bytes]) -> bytes:
+    """A hyphen at a line's end as it is within a line: what is behind a dash, which stands apart, begins a new word."""
+    before = hyphen.string[hyphen.start() - 1 : hyphen.start()]
+    return b"-" if before.isalnum() or before >= b"\x80" else hyphen[0]

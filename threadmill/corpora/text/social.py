@@ -3,9 +3,13 @@
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from threadmill.corpora.text.config import KEEP, REPLACE, NormalizationConfig
+from threadmill.corpora.text.line_kernels import lines_with
+from threadmill.datasets.arrow_text import large_strings, text_buffers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
 # Rust's regular expressions, as polars has them. An address is what a reader would follow: a scheme or www., or the host of
 # a short link; punctuation behind it belongs to the sentence.
 _URL = r"(?i)\b(?:(?:https?|ftp)://|www\.|(?:t\.co|bit\.ly|pic\.twitter\.com)/)[^\s<>\"]*[^\s<>\".,;:!?؟،؛…)\]}']"
+_URL_HINT = r"(?i)://|www\.|t\.co/|bit\.ly/|twitter\.com/"
 _EMAIL = r"[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}"
 _MENTION = r"[@＠][\p{L}\p{N}_]+"
 _NUMBER = r"[+-]?\b\p{Nd}+(?:[.,٫٬:/-]\p{Nd}+)*\b%?"
@@ -24,33 +29,59 @@ _EMOJI = (
 )
 
 
+_EMOJI_HINT = r"[\x{203C}-\x{3299}\x{A9}\x{AE}\x{1F000}-\x{1FAFF}]"
+
+
 def rewrites(config: NormalizationConfig) -> bool:
     """True where the settings ask for any of this."""
     treated = (config.urls, config.emails, config.mentions, config.numbers)
     return any(treatment != KEEP for treatment in treated) or config.split_hashtags or config.space_emoji
 
 
-def rewritten(lines: pa.Array, config: NormalizationConfig) -> pa.Array:
+def may_be_rewritten(lines: pa.Array, config: NormalizationConfig) -> npt.NDArray[np.bool_]:
+    """bool[n]: lines (large_string) that hold a byte with which something begins that is rewritten: nearly all that do are."""
+    wanted = np.zeros(256, np.bool_)
+    for begins, asked in (
+        (b"/.", config.urls != KEEP),
+        (b"@\xef", config.emails != KEEP or config.mentions != KEEP),
+        (b"#\xef", config.split_hashtags),
+        (b"\xc2\xe2\xe3\xf0", config.space_emoji),
+    ):
+        wanted[list(begins)] |= asked
+    data, offsets = text_buffers(lines)
+    found = np.ones(len(lines), np.bool_)
+    if config.numbers == KEEP:  # digits of all scripts begin with too many bytes
+        lines_with(data, offsets, wanted, found)
+    return found
+
+
+def rewrite(lines: pa.Array, config: NormalizationConfig) -> pa.Array:
     """The lines (large_string) with words in place of what the settings name, each set off by blanks."""
     import polars as pl
 
-    from threadmill.datasets.arrow_text import large_strings
-
     texts = pl.Series("", lines, dtype=pl.String)
-    for pattern, treatment, token in (
-        (_URL, config.urls, config.url_token),
-        (_EMAIL, config.emails, config.email_token),
-        (_MENTION, config.mentions, config.mention_token),
+    for pattern, hint, treatment, token in (
+        (_URL, _URL_HINT, config.urls, config.url_token),
+        (_EMAIL, "@", config.emails, config.email_token),
+        (_MENTION, "[@＠]", config.mentions, config.mention_token),
     ):
         if treatment != KEEP:
-            texts = texts.str.replace_all(pattern, f" {token} " if treatment == REPLACE else " ")
+            texts = _replaced(texts, pattern, hint, f" {token} " if treatment == REPLACE else " ")
     if config.split_hashtags:
         texts = _split_hashtags(texts)
     if config.numbers != KEEP:
-        texts = texts.str.replace_all(_NUMBER, f" {config.number_token} " if config.numbers == REPLACE else " ")
+        texts = _replaced(texts, _NUMBER, r"\p{Nd}", f" {config.number_token} " if config.numbers == REPLACE else " ")
     if config.space_emoji:
-        texts = texts.str.replace_all(_EMOJI, " $1 ")
+        texts = _replaced(texts, _EMOJI, _EMOJI_HINT, " $1 ")
     return large_strings(texts)
+
+
+def _replaced(texts: "pl.Series", pattern: str, hint: str, replacement: str) -> "pl.Series":
+    """The texts with every match replaced; only those that the quicker ``hint`` matches are looked through."""
+    places = texts.str.contains(hint).arg_true()
+    if not len(places):
+        return texts
+    return texts.scatter(places, texts.gather(places).str.replace_all(pattern, replacement))
 
 
 def _split_hashtags(texts: "pl.Series") -> "pl.Series":

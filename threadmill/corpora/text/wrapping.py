@@ -6,19 +6,22 @@ import polars as pl
 
 from threadmill.corpora.text.texts import Integers
 
-_MOST_WIDTH = 120  # characters; lines that are longer are nobody's wrapping
-_NEAR_WIDTH, _MOST_NEAR = 0.85, 0.4  # wrapped is text of which so many lines are so near to the width
+_WIDTHS = range(40, 121)  # characters, to which people wrap
+_NEAR_WIDTH, _MOST_NEAR = 0.85, 0.4  # wrapped is text of which so many lines are so near to the width,
+_MOST_ENDED = 0.6  # and not many more than these end with a sentence
+_END_OF_SENTENCE = (*".!?…؟۔。\"'”’»",)
 _ROOM = 0.9  # of the width: a line that had room for the next word, and left it, is a paragraph's last
 
 
 def wrap_width(text: str) -> int:
     """The width to which the text's lines are wrapped, in characters; 0 where they are not: then each line is a paragraph."""
-    lengths = np.array([len(line) for line in map(str.strip, text.splitlines()) if line])
-    if len(lengths) < 2:
+    lines = [line for line in map(str.strip, text.splitlines()) if line]
+    if len(lines) < 2 or sum(line.endswith(_END_OF_SENTENCE) for line in lines) > _MOST_ENDED * len(lines):
         return 0
+    lengths = np.array(list(map(len, lines)))
     width = int(np.percentile(lengths, 95))
     near = (lengths >= _NEAR_WIDTH * width).mean()
-    return width if width <= _MOST_WIDTH and near >= _MOST_NEAR else 0
+    return width if width in _WIDTHS and near >= _MOST_NEAR else 0
 
 
 def paragraph_ends(lines: pl.Series, lengths: Integers, width: int) -> npt.NDArray[np.bool_]:
