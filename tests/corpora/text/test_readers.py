@@ -159,8 +159,7 @@ def test_hard_wrapped_prose_comes_out_as_sentences(tmp_path: Path) -> None:
             "If the inkstand had been where the old gentleman thought it was, he would have dipped his pen into it, and "
             "self-importance would have done the rest.",
             "Mr. Limbkins was of another opinion - that much was known.",
-            "'My boy!' said the old gentleman, 'you look pale and alarmed.",
-            "What is the matter?'",
+            "'My boy!' said the old gentleman, 'you look pale and alarmed. What is the matter?'",  # quotes are not cut
             "'Stand a little away from him, Beadle,' said the other magistrate, who was laying aside the paper, and leaning "
             "forward with an expression of interest.",
         ]
