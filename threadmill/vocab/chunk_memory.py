@@ -62,7 +62,7 @@ def recall(slots, numbers, low, high, ids, count):
     """Writes a chunk's ids to ids[count:]; the count after them, or -1 where the chunk is not known.
 
     Args:
-        low, high: uint64, the chunk's bytes, padded with NUL.
+        low, high: uint64, what tells the chunk from all others; two zeros have no ids at first.
     """
     slot = _slot(low, high)
     if slots[slot, 0] != low or slots[slot, 1] != high:

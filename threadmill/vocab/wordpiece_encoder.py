@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from threadmill.datasets.arrow_text import text_buffers
 from threadmill.vocab import wordpiece_kernels as kernels
 from threadmill.vocab.bert_text import TextRules, split_words
+from threadmill.vocab.chunk_memory import NEEDS_PAGE, NEEDS_ROOM, Memory, new_memory
+from threadmill.vocab.flat import flat_lines
 
 if TYPE_CHECKING:
     from threadmill.vocab.vocabulary import Vocabulary
@@ -26,11 +27,11 @@ class WordPieceEncoder:
     def __init__(self, vocabulary: "Vocabulary") -> None:
         self._lowercase = vocabulary.lowercase
         self._rules = TextRules.of(vocabulary.lowercase)
-        edges, ends = kernels.build_trie(*_flat(pa.array(vocabulary.tokens, pa.large_string())))
+        edges, ends = kernels.build_trie(*flat_lines(pa.array(vocabulary.tokens, pa.large_string())))
         self._trie = kernels.Trie(edges, ends, np.zeros(128, np.int32), vocabulary.specials.unk)
         for mark in filter(_is_mark, map(chr, range(128))):
             self._trie.marks[ord(mark)] = self._encode_words([mark])[0]
-        self._memories: deque[kernels.Memory] = deque()  # one for each thread that has ever encoded beside others
+        self._memories: deque[Memory] = deque()  # one for each thread that has ever encoded beside others
         self._encode_exactly = lru_cache(10_000)(self._encode_stretch)
 
     def encode(self, lines: pa.Array) -> tuple[Ids, Offsets]:
@@ -38,15 +39,15 @@ class WordPieceEncoder:
         try:
             memory = self._memories.pop()
         except IndexError:
-            memory = _new_memory()
-        data, offsets = _flat(lines)
+            memory = new_memory(4 * kernels.MAX_CHARACTERS)
+        data, offsets = flat_lines(lines)
         ids, id_offsets = np.empty(1024 + len(lines) + int(offsets[-1] - offsets[0]) // 3, np.int32), np.zeros_like(offsets)
         state = np.zeros(4, np.int64)
         while need := kernels.encode_lines(data, offsets, self._rules.tables, self._trie, memory, state, ids, id_offsets):
             _, start, count, value = state.tolist()
-            if need == kernels.NEEDS_PAGE:
+            if need == NEEDS_PAGE:
                 self._rules.add_page(value)
-            elif need == kernels.NEEDS_ROOM:
+            elif need == NEEDS_ROOM:
                 ids = np.concatenate([ids[:count], np.empty(max(len(ids), 2 * value), np.int32)])
             else:
                 found = self._encode_exactly(data[start:value].tobytes())
@@ -66,16 +67,3 @@ class WordPieceEncoder:
 
 def _is_mark(letter: str) -> bool:
     return "!" <= letter <= "~" and not letter.isalnum()
-
-
-def _new_memory() -> kernels.Memory:
-    slots = np.zeros((kernels.CACHE_SLOTS, kernels.SLOT_WORDS), np.uint64)
-    return kernels.Memory(slots, slots.view(np.int32), np.empty(4 * kernels.MAX_CHARACTERS, np.uint8))
-
-
-def _flat(lines: pa.Array) -> tuple[npt.NDArray[np.uint8], Offsets]:
-    """The bytes and bounds of a large_string array; never writable, which would be another kernel to compile."""
-    data, offsets = text_buffers(lines)
-    data, offsets = data.view(), offsets.view()
-    data.flags.writeable = offsets.flags.writeable = False
-    return data, offsets

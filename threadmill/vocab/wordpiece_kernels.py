@@ -10,17 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from threadmill.kernels import kernel
+from threadmill.kernels import inlined, kernel
 from threadmill.vocab.bert_text import EXACT
+from threadmill.vocab.chunk_memory import DONE, KEY_BYTES, NEEDS_EXACT, NEEDS_PAGE, NEEDS_ROOM, code_point, recall, remember
 
 MAX_CHARACTERS = 200  # a longer word is [UNK], as in google-research/bert's WordpieceTokenizer
-CACHE_SLOTS = 1 << 17
-SLOT_WORDS = 8  # of 64 bits, one cache line: the chunk's bytes, the count of its ids, and the ids
-DONE, NEEDS_PAGE, NEEDS_EXACT, NEEDS_ROOM = range(4)
 
-_KEY_BYTES = 16
-_SLOT_IDS = 11
-_COUNT, _FIRST_ID = 4, 5  # places in a slot seen as int32
 _WORD, _SPACE, _MARK = range(3)
 _SPACE_BYTE = 0x20
 _INSIDE = 1  # the trie's second root: what follows "##"
@@ -34,8 +29,8 @@ def _byte_kinds():
 
 
 _KINDS = _byte_kinds()
-_HASH_1, _HASH_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-_EIGHT, _SHIFT_EDGE, _SHIFT_SLOT = np.uint64(8), np.uint64(20), np.uint64(47)
+_HASH = np.uint64(0x9E3779B97F4A7C15)
+_EIGHT, _SHIFT_EDGE = np.uint64(8), np.uint64(20)
 _HIGH, _CHILD, _ENDS = np.uint64(32), np.uint64(0x7FFFFFFF), np.uint64(0x80000000)
 _NO_PAGE, _NOT_ALONE = -1, -2
 
@@ -56,25 +51,12 @@ class Trie(NamedTuple):
     unknown: int
 
 
-class Memory(NamedTuple):
-    """What one thread keeps between lines: the ids of chunks that it saw lately, and scratch.
-
-    Attributes:
-        slots: uint64[CACHE_SLOTS, SLOT_WORDS]; ``numbers`` is the same memory as int32.
-        word: uint8[4 * MAX_CHARACTERS], the letters of a word so far.
-    """
-
-    slots: Any
-    numbers: Any
-    word: Any
-
-
 @kernel
 def _edge(edges, node, byte):
     """The slot of an edge of the trie, or the free slot where it belongs; a slot is 0 if free."""
     last = np.uint64(len(edges) - 1)
     key = (np.uint64(node) << _EIGHT) | np.uint64(byte)
-    slot = ((key * _HASH_1) >> _SHIFT_EDGE) & last
+    slot = ((key * _HASH) >> _SHIFT_EDGE) & last
     while edges[slot] != 0 and (edges[slot] >> _HIGH) != key:
         slot = (slot + np.uint64(1)) & last
     return slot
@@ -92,7 +74,7 @@ def build_trie(content, offsets):
         counts, as in Google's load_vocab.
     """
     size = 1024
-    while size < 2 * len(content) + 2:
+    while 4 * size < 5 * len(content):
         size *= 2
     edges, ends = np.zeros(size, np.uint64), np.full(len(content) + 2, -1, np.int32)
     nodes = 2
@@ -164,21 +146,6 @@ def encode_words(content, trie, ids):
 
 
 @kernel
-def _code_point(data, position):
-    """The code point at ``position`` of valid UTF-8, and where the next begins."""
-    first = np.int64(data[position])
-    if first < 0x80:
-        return first, position + 1
-    if first < 0xE0:
-        return (first & 0x1F) << 6 | (data[position + 1] & 0x3F), position + 2
-    if first < 0xF0:
-        middle = np.int64(data[position + 1] & 0x3F) << 6
-        return (first & 0x0F) << 12 | middle | (data[position + 2] & 0x3F), position + 3
-    middle = np.int64(data[position + 1] & 0x3F) << 12 | np.int64(data[position + 2] & 0x3F) << 6
-    return (first & 0x07) << 18 | middle | (data[position + 3] & 0x3F), position + 4
-
-
-@kernel
 def _encode_chunk(data, start, stop, tables, trie, word, ids, count):
     """Writes the ids of data[start:stop] to ids[count:].
 
@@ -188,7 +155,7 @@ def _encode_chunk(data, start, stop, tables, trie, word, ids, count):
     pages, bounds, content = tables.pages, tables.bounds, tables.content
     length, letters, position = 0, 0, start
     while position < stop:
-        point, position = _code_point(data, position)
+        point, position = code_point(data, position)
         page, place = pages[point >> 8], point & 0xFF
         if page < 0:
             return _NO_PAGE, point >> 8
@@ -206,7 +173,7 @@ def _encode_chunk(data, start, stop, tables, trie, word, ids, count):
     return count, 0
 
 
-@kernel
+@inlined
 def _pack(data, position, limit):
     """Up to eight bytes of the chunk at ``position`` as a number, and where they end."""
     packed, shift, limit = np.uint64(0), np.uint64(0), min(limit, position + 8)
@@ -217,48 +184,17 @@ def _pack(data, position, limit):
     return packed, position
 
 
-@kernel
+@inlined
 def _chunk(data, start, end):
     """The chunk that begins at ``start``: its first 16 bytes as two numbers, and where it ends."""
     low, stop = _pack(data, start, end)
     high = np.uint64(0)
     if stop == start + 8:
         high, stop = _pack(data, stop, end)
-        if stop == start + _KEY_BYTES:
+        if stop == start + KEY_BYTES:
             while stop < end and _KINDS[data[stop]] == _WORD:
                 stop += 1
     return low, high, stop
-
-
-@kernel
-def _slot(low, high):
-    return np.int64(((low ^ (high * _HASH_2)) * _HASH_1) >> _SHIFT_SLOT)
-
-
-@kernel
-def _recall(slots, low, high):
-    """The slot that holds a chunk's ids, or -1. A chunk of NULs is as a free slot: it has no ids."""
-    slot = _slot(low, high)
-    if slots[slot, 0] == low and slots[slot, 1] == high:
-        return slot
-    slot ^= 1
-    if slots[slot, 0] == low and slots[slot, 1] == high:
-        return slot
-    return -1
-
-
-@kernel
-def _remember(slots, numbers, low, high, ids, first, after):
-    """Keeps a chunk's ids, ids[first:after]; of two chunks at one place the older one goes."""
-    if after - first > _SLOT_IDS:
-        return
-    slot = _slot(low, high)
-    for index in range(SLOT_WORDS):
-        slots[slot ^ 1, index] = slots[slot, index]
-    slots[slot, 0], slots[slot, 1] = low, high
-    numbers[slot, _COUNT] = after - first
-    for index in range(after - first):
-        numbers[slot, _FIRST_ID + index] = ids[first + index]
 
 
 @kernel
@@ -288,19 +224,15 @@ def _encode_line(data, position, end, tables, trie, memory, state, ids, count):
             position += 1
             continue
         low, high, stop = _chunk(data, position, end)
-        slot = _recall(slots, low, high) if stop - position <= _KEY_BYTES else -1
-        if slot >= 0:
-            for index in range(numbers[slot, _COUNT]):
-                ids[count + index] = numbers[slot, _FIRST_ID + index]
-            count += numbers[slot, _COUNT]
-        else:
+        short = stop - position <= KEY_BYTES
+        after = recall(slots, numbers, low, high, ids, count) if short else -1
+        if after < 0:
             after, page = _encode_chunk(data, position, stop, tables, trie, word, ids, count)
             if after < 0:
                 return _need(after, page, data, stop, end, state)
-            if stop - position <= _KEY_BYTES:
-                _remember(slots, numbers, low, high, ids, count, after)
-            count = after
-        position = stop
+            if short:
+                remember(slots, numbers, low, high, ids, count, after)
+        position, count = stop, after
     state[1], state[2] = end, count
     return DONE
 
