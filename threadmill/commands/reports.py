@@ -1,6 +1,7 @@
 """threadmill check-comments, check-conversations, report and overview: whether a dataset is good, and what a run made."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from threadmill.commands.options import (
     Parsers,
@@ -13,9 +14,14 @@ from threadmill.commands.options import (
 )
 from threadmill.conversations.limits import ConversationLimits
 from threadmill.corpora.limits import CommentLimits
-from threadmill.reports.config import ReportConfig
+from threadmill.errors import ConfigError
+from threadmill.reports.config import ReportConfig, TextReportConfig
 
-_PARTS = ("threads", "vocabulary", "records", "model", "evaluation")
+if TYPE_CHECKING:
+    from threadmill.engine.stage import Stage
+
+_PARTS = ("vocabulary", "records", "model", "evaluation")  # of any run
+_OF_CONVERSATIONS = ("comments", "threads", "earlier", "memory_limit")  # flags that tell of a run of conversations only
 
 
 def add_parsers(parsers: Parsers) -> None:
@@ -60,19 +66,19 @@ def _add_report(parsers: Parsers) -> None:
     report = add_command(
         parsers,
         "report",
-        "one HTML page of a run with plots and examples, and a dataset card",
+        "one HTML page of a run with plots and examples, and a dataset card; of conversations, or of a text corpus",
         "threadmill report /data/reddit/2006-01/conversations --comments /data/reddit/2006-01/comments "
         "--output /data/reddit/2006-01/report",
         _run_report,
     )
-    report.add_argument("conversations", metavar="CONVERSATIONS", help="conversations dataset")
+    report.add_argument("dataset", metavar="DATASET", help="conversations dataset, or text corpus")
     report.add_argument("--comments", nargs="+", metavar="DIR", help="the run's comments, with those that were context")
+    report.add_argument("--threads", metavar="DIR", help="the run's threads, if there are any")
     for part in _PARTS:
         report.add_argument(f"--{part}", metavar="DIR", help=f"the run's {part}, if there is one")
     report.add_argument(
         "--earlier",
         nargs="+",
-        default=[],
         metavar="DIR",
         help="conversations of the months before: plotted, and the last for drift",
     )
@@ -104,24 +110,50 @@ def _run_check_conversations(arguments: argparse.Namespace) -> int:
 
 
 def _run_report(arguments: argparse.Namespace) -> int:
-    config = ReportConfig(**given_settings(ReportConfig, arguments))
+    from threadmill.conversations.statistics import CONVERSATIONS
+    from threadmill.datasets.dataset import Dataset
     from threadmill.datasets.storage import join
+    from threadmill.documents.sources import CORPUS
     from threadmill.engine.run import run_stage
     from threadmill.reports import PAGE_NAME
-    from threadmill.reports.stage import ReportStage
 
-    parts = {f"{part}_uri": getattr(arguments, part) for part in _PARTS}
-    stage = ReportStage(
-        comments_uri=arguments.comments,
-        conversations_uri=arguments.conversations,
-        config=config,
-        earlier=tuple(arguments.earlier),
-        memory_limit=memory_limit(arguments),
-        **parts,
-    )
+    made_by = Dataset.open(arguments.dataset, CORPUS, *CONVERSATIONS).manifest.stage
+    stage = (_text_report if made_by == CORPUS else _conversations_report)(arguments)
     run_stage(stage, arguments.output, workers=arguments.workers)
     print(join(arguments.output, PAGE_NAME))
     return 0
+
+
+def _conversations_report(arguments: argparse.Namespace) -> "Stage":
+    config = ReportConfig(**given_settings(ReportConfig, arguments))
+    from threadmill.reports.stage import ReportStage
+
+    return ReportStage(
+        comments_uri=arguments.comments,
+        threads_uri=arguments.threads,
+        conversations_uri=arguments.dataset,
+        config=config,
+        earlier=tuple(arguments.earlier or ()),
+        memory_limit=memory_limit(arguments),
+        **_made(arguments),
+    )
+
+
+def _text_report(arguments: argparse.Namespace) -> "Stage":
+    config = TextReportConfig(**given_settings(TextReportConfig, arguments))
+    settings = given_settings(ReportConfig, arguments).keys() - given_settings(TextReportConfig, arguments).keys()
+    flags = [name for name in (*_OF_CONVERSATIONS, *sorted(settings)) if getattr(arguments, name) is not None]
+    if flags:
+        flag = "--" + flags[0].replace("_", "-")
+        raise ConfigError(f"{flag} is for reports on conversations, and {arguments.dataset} is a text corpus; leave it out")
+    from threadmill.reports.text_stage import TextReportStage
+
+    return TextReportStage(corpus_uri=arguments.dataset, config=config, **_made(arguments))
+
+
+def _made(arguments: argparse.Namespace) -> dict[str, str | None]:
+    """What was made from the dataset, as the report stages take it."""
+    return {f"{part}_uri": getattr(arguments, part) for part in _PARTS}
 
 
 def _run_overview(arguments: argparse.Namespace) -> int:

@@ -41,7 +41,7 @@ def render_card(contents: ReportContents) -> str:
             "version": threadmill.__version__,
             "summary": summary(contents),
             "partial": contents.run.partial,
-            "size_category": _size_category(statistics.examples),
+            "size_category": size_category(statistics.examples),
             "splits": contents.splits,
             "loaded": [split for split in contents.splits if split.examples],
             **_deduplication(manifest),
@@ -77,7 +77,7 @@ def _made_with(contents: ReportContents) -> Mapping[str, Any]:
     return next((one.config for one in contents.road_here if one.stage == "conversations"), {})
 
 
-def _size_category(examples: int) -> str:
+def size_category(examples: int) -> str:
     """The hub's category of a dataset's size."""
     return next((name for limit, name in (*_SIZES, *_LARGER) if examples < limit), "n>1T")
 

@@ -1,8 +1,8 @@
-"""Settings of the report stage."""
+"""Settings of the report stages."""
 
 from dataclasses import dataclass
 
-from threadmill.config import setting
+from threadmill.config import check_settings, setting
 from threadmill.conversations.limits import ConversationLimits
 
 
@@ -12,3 +12,13 @@ class ReportConfig(ConversationLimits):
 
     examples: int = setting(6, "Conversations shown in the report", minimum=0, maximum=100)
     top_subreddits: int = setting(20, "Subreddits listed in the report", minimum=1, maximum=100)
+
+
+@dataclass(frozen=True)
+class TextReportConfig:
+    """How much the report on a text corpus shows."""
+
+    examples: int = setting(6, "Documents shown in the report", minimum=0, maximum=100)
+
+    def __post_init__(self) -> None:
+        check_settings(self)

@@ -1,6 +1,6 @@
 """The funnel over a run's stages: what each read, kept, dropped and why, and wrote; as rows and as a plain-text table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -21,6 +21,7 @@ _UNITS = {
     "evaluate": ("records", "evaluations"),
     "report": ("datasets", "files"),
 }
+_OF_TEXT = {"records": ("documents", "records")}  # where the road begins with a text corpus
 _RECORDS = ("records", "records")
 _IN_ONE_PASS = {"source_month"}  # settings of how sources are read
 
@@ -53,14 +54,16 @@ class FunnelStep:
 
 def funnel(manifests: Iterable[Manifest]) -> list[FunnelStep]:
     """The steps of the given datasets, in the order given; those of one stage in a row, such as months, are one step."""
-    return [_step(list(group)) for _, group in groupby(manifests, attrgetter("stage"))]
+    steps = [list(group) for _, group in groupby(manifests, attrgetter("stage"))]
+    units = {**_UNITS, **_OF_TEXT} if steps and steps[0][0].stage == "corpus" else _UNITS
+    return [_step(step, units) for step in steps]
 
 
-def _step(manifests: Sequence[Manifest]) -> FunnelStep:
+def _step(manifests: Sequence[Manifest], units: Mapping[str, tuple[str, str]]) -> FunnelStep:
     counters = Counters()
     for manifest in manifests:
         counters.merge(manifest.counters)
-    unit, written_unit = _UNITS.get(manifest.stage, _RECORDS)
+    unit, written_unit = units.get(manifest.stage, _RECORDS)
     if _IN_ONE_PASS & manifest.config.keys():
         unit = "lines"
     dropped = tuple(sorted(counters.dropped.items(), key=lambda item: (-item[1], item[0])))

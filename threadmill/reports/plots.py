@@ -90,6 +90,28 @@ def length_plot(statistics: ConversationStatistics) -> str:
     return _svg("lengths", draw)
 
 
+def distribution_plot(name: str, lengths: Distribution, measure: str, unit: str, most: int) -> str:
+    """A histogram of the lengths up to ``most``; those beyond, few and far away, would leave the others no room.
+
+    Args:
+        name: of the plot, for its ids.
+        measure, unit: what lengths are in, and what has them: the axes' labels.
+    """
+
+    def draw(axes: Axes) -> None:
+        edges = _edges(most)
+        near = Distribution({length: count for length, count in lengths.counts.items() if length < edges[-1]})
+        axes.stairs(_histogram(near, edges), edges, color=_FIRST, fill=True)
+        axes.set_xlim(0, edges[-1])
+        axes.set_xlabel(measure)
+        axes.set_ylabel(unit)
+        _counting_axis(axes.xaxis)
+        _counting_axis(axes.yaxis)
+        axes.grid(axis="y")
+
+    return _svg(name, draw)
+
+
 def subreddit_plot(top: Sequence[tuple[str, int]]) -> str:
     """Examples of each of the given subreddits."""
 
@@ -117,15 +139,15 @@ def depth_plot(turns: Distribution) -> str:
     return _svg("depth", draw)
 
 
-def split_plot(splits: Mapping[str, tuple[int, int]]) -> str:
-    """Examples of each split; ``splits`` maps its name to (examples, shards)."""
+def split_plot(splits: Mapping[str, tuple[int, int]], unit: str = "examples") -> str:
+    """The size of each split; ``splits`` maps its name to (how many of ``unit``, shards)."""
 
     def draw(axes: Axes) -> None:
-        examples = [count for count, _ in splits.values()]
+        sizes = [count for count, _ in splits.values()]
         notes = [f"{count:,} in {shards:,} shard{'s' * (shards != 1)}" for count, shards in splits.values()]
-        _bars(axes, list(splits), examples, notes, [_FIRST] * len(splits))
+        _bars(axes, list(splits), sizes, notes, [_FIRST] * len(splits))
         _counting_axis(axes.xaxis)
-        axes.set_xlabel("examples")
+        axes.set_xlabel(unit)
 
     return _svg("splits", draw, height=0.6 + _ROW * len(splits))
 

@@ -1,4 +1,4 @@
-"""The report stage: from a run's datasets to report.html and dataset_card.md."""
+"""The report stage of conversations: from a run's datasets to report.html and dataset_card.md."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 from threadmill.conversations.checks import check_conversations
 from threadmill.conversations.statistics import CONVERSATIONS
 from threadmill.conversations.yields import datasets_there
-from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
-from threadmill.datasets.manifest import Field
-from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
-from threadmill.reports import CARD_NAME, PAGE_NAME
+from threadmill.reports.base import PageStage
 from threadmill.reports.card import render_card
 from threadmill.reports.config import ReportConfig
 from threadmill.reports.contents import gather
@@ -18,7 +15,7 @@ from threadmill.reports.page import render_page
 
 
 @dataclass(frozen=True)
-class ReportStage(MapStage):
+class ReportStage(PageStage):
     """Tells of a conversations dataset, and of as much of the rest of its run as is given. The funnel counts datasets.
 
     Args:
@@ -29,11 +26,6 @@ class ReportStage(MapStage):
             against. They count in no funnel.
         memory_limit: what the warehouse may hold before it spills, such as "1GB".
     """
-
-    name = "report"
-    version = 1
-    unit = "datasets"
-    takes_partial = True
 
     comments_uri: str | Sequence[str] | None
     threads_uri: str | None
@@ -46,16 +38,13 @@ class ReportStage(MapStage):
     earlier: tuple[str, ...] = ()
     memory_limit: str = "1GB"
 
-    def plan(self) -> Plan:
-        """One task: the page needs all datasets at once.
+    def datasets(self) -> list[Dataset]:
+        """All that are given, in the road's order, then the earlier conversations.
 
         Raises:
             InputError: a dataset is missing, or one of conversations is of another stage.
         """
-        datasets = [*self._datasets(), *self._earlier()]
-        schema = (Field(PAGE_NAME, "text/html"), Field(CARD_NAME, "text/markdown"))
-        partial = any(dataset.manifest.partial for dataset in datasets)
-        return Plan(tuple(dataset.as_input() for dataset in datasets), (Task("report"),), schema, partial)
+        return [*self._datasets(), *self._earlier()]
 
     def _datasets(self) -> list[Dataset]:
         """All that are given, in the road's order; before deduplicated conversations those that they were made from."""
@@ -72,23 +61,17 @@ class ReportStage(MapStage):
     def _earlier(self) -> list[Dataset]:
         return [Dataset.open(uri, *CONVERSATIONS) for uri in self.earlier]
 
-    def process(self, task: Task, output: TaskOutput) -> TaskResult:
-        """Writes the page and the card, each one record."""
-        datasets, earlier = self._datasets(), self._earlier()
+    def render(self) -> tuple[str, str]:
+        """The page and the card."""
         previous = self.earlier[-1] if self.earlier else ""
         contents = gather(
-            datasets,
+            self._datasets(),
             Dataset.open(self.conversations_uri),
-            earlier=earlier,
+            earlier=self._earlier(),
             checks=check_conversations(self.conversations_uri, self.config, previous=previous, memory_limit=self.memory_limit),
             model=Dataset.open(self.model_uri) if self.model_uri else None,
             evaluation=Dataset.open(self.evaluation_uri) if self.evaluation_uri else None,
             examples=self.config.examples,
             top_subreddits=self.config.top_subreddits,
         )
-        for name, text in ((PAGE_NAME, render_page(contents)), (CARD_NAME, render_card(contents))):
-            with output.shard(name) as stream:
-                stream.write(text.encode())
-                stream.records = 1
-        read = len(datasets) + len(earlier)
-        return output.result(task, Counters(read=read, kept=read, written=2))
+        return render_page(contents), render_card(contents)
