@@ -5,6 +5,7 @@ import sys
 import pyarrow as pa
 import pytest
 from sentencepiece import SentencePieceProcessor
+from tokenizers import Tokenizer
 
 from tests.conversation_datasets import REAL_DATA, made_examples
 from threadmill.errors import ConfigError, InputError
@@ -139,6 +140,17 @@ class TestKept:
         processor = SentencePieceProcessor(model_proto=model)
         assert processor.encode("Elan") == processor.encode("elan")
         assert "▁elan" in processor.encode("Elan", out_type=str)
+
+    def test_hugging_faces_tokenizer_gives_the_same_ids(self, kind):
+        lines = [line for part in _prose() for line in part][:20_000:4] + ["?" * 8, "0" * 8] * 20
+        files = train(lines[::2], kind, form="sentencepiece", vocab_size=400).files
+        processor = SentencePieceProcessor(model_proto=files["spiece.model"])
+        tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
+        # Runs can be cut in several ways of one score; which is taken must not depend on what stands before.
+        runs = ["some words before " * count + "?" * (count + 1) + " 0" * count + "0" * count for count in range(40)]
+        odd = ["", "  two  spaces ", "tab\tbetween", "naïve ﬁne ①", "日本 🙂👍🏽", "e\u0301 \u200b zero"]
+        for text in [*lines, *runs, *odd]:
+            assert tokenizer.encode(text, add_special_tokens=False).ids == processor.encode(text), text
 
     def test_a_stretch_without_spaces_is_cut_and_no_character_is_lost(self, kind):
         training = train(["日本語" * 3000, "a▁b▅\x00c"], kind, form="sentencepiece", vocab_size=40)

@@ -1,6 +1,7 @@
 """The files of a vocabulary that is kept as a SentencePiece model: spiece.model, and the same for Hugging Face's software."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sentencepiece import SentencePieceProcessor
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -8,6 +9,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from threadmill.vocab.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, VOCAB_NAME, json_text, vocab_txt
 from threadmill.vocab.styles import SENTENCEPIECE_NAME, WORD_START
 
+_SCORE_STEPS = 256
 # By the trainer's names for them; their places are their ids. The trainer has no name for a mask.
 MODEL_SPECIALS = {"pad": "<pad>", "unk": "<unk>", "bos": "<s>", "eos": "</s>", "mask": "<mask>"}
 
@@ -68,8 +70,25 @@ def _merges(pieces: Sequence[str], numbers: dict[str, int]) -> list[tuple[str, s
     return merges
 
 
+def with_exact_scores(model: bytes) -> bytes:
+    """The serialized model with scores that are multiples of 1/256.
+
+    A unigram model takes the pieces of the largest sum of scores, such as ???? ? or ? ????. SentencePiece adds in 32 bits and
+    Hugging Face in 64, and rounding would break ties by what stands before. Sums of these scores are exact in both, up to
+    65,536, so that the same word has the same pieces everywhere.
+    """
+    content = _messages().ModelProto.FromString(model)
+    for piece in content.pieces:
+        piece.score = round(piece.score * _SCORE_STEPS) / _SCORE_STEPS
+    return bytes(content.SerializeToString(deterministic=True))
+
+
 def _character_map(model: bytes) -> bytes:
     """The model's normalisation rules, as compiled by SentencePiece."""
-    from sentencepiece import sentencepiece_model_pb2 as messages  # the module's names are made when it is imported
+    return bytes(_messages().ModelProto.FromString(model).normalizer_spec.precompiled_charsmap)
 
-    return bytes(messages.ModelProto.FromString(model).normalizer_spec.precompiled_charsmap)  # type: ignore[attr-defined]
+
+def _messages() -> Any:
+    from sentencepiece import sentencepiece_model_pb2  # needs protobuf, which reading a vocabulary does not
+
+    return sentencepiece_model_pb2

@@ -12,7 +12,7 @@ from threadmill.errors import ConfigError, InputError
 from threadmill.vocab.config import BERT_FORM, Training, VocabularyConfig
 from threadmill.vocab.conversion import bert_tokens, smallest_size
 from threadmill.vocab.normalisation import bert_words, sentencepiece_words
-from threadmill.vocab.sentencepiece_files import MODEL_SPECIALS, sentencepiece_files
+from threadmill.vocab.sentencepiece_files import MODEL_SPECIALS, sentencepiece_files, with_exact_scores
 from threadmill.vocab.styles import WORD_START
 from threadmill.vocab.word_counts import Words, count_words, frequent_characters
 from threadmill.vocab.wordpiece import MAX_CHARACTERS_PER_WORD, bert_files
@@ -64,7 +64,7 @@ def _train_model(lines: pa.Array | pa.ChunkedArray, config: VocabularyConfig) ->
     specials = {f"{name}_{what}": value for number, (name, piece) in enumerate(MODEL_SPECIALS.items()) if name != "mask"
                 for what, value in (("id", number), ("piece", piece))}  # fmt: skip
     specials["control_symbols"] = MODEL_SPECIALS["mask"]
-    model = _train(fit, config, config.vocab_size, normalization_rule_name=rule, **specials)
+    model = with_exact_scores(_train(fit, config, config.vocab_size, normalization_rule_name=rule, **specials))
     processor = SentencePieceProcessor(model_proto=model)
     tokens = [processor.id_to_piece(number) for number in range(len(processor))]
     return Training(tokens, len(words), sentencepiece_files(model, config.kind))
