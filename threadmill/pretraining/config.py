@@ -56,7 +56,7 @@ class BertConfig(RecordsConfig):
         _check_masking(self.max_seq_length, self.max_predictions_per_seq, self.masked_lm_prob)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RobertaConfig(RecordsConfig):
     """RoBERTa's full sentences (Liu et al. 2019); what masks them is a setting of training, or static here."""
 
@@ -80,7 +80,7 @@ class RobertaConfig(RecordsConfig):
         _check_masking(self.max_seq_length, self.max_predictions_per_seq, self.masked_lm_prob)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CausalConfig(RecordsConfig):
     """Causal language modelling: documents end to end, cut into runs."""
 
@@ -89,7 +89,7 @@ class CausalConfig(RecordsConfig):
     objective: str = field(default="causal", init=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Seq2SeqConfig(RecordsConfig):
     """Contexts and responses for sequence-to-sequence models: every turn of a conversation is learned as a response once."""
 

@@ -36,7 +36,7 @@ def inspect_records(uri: str, vocabulary: Vocabulary | None = None, limit: int =
     else:
         files = _bare_files(uri, split)
         if vocabulary is None:
-            raise InputError(f"{uri} has no manifest that names a vocabulary; name the one the records were made with")
+            raise InputError(f"{uri} has no manifest that names a vocabulary; name it with --vocab")
     return islice(_texts(files, vocabulary), max(limit, 0))
 
 
@@ -62,7 +62,7 @@ def describe_record(features: Features, vocabulary: Vocabulary) -> str:
             return _marked(_tokens(features), _masks(features), vocabulary)
     except IndexError:
         raise InputError(
-            f"a record has an id that is not among the vocabulary's {len(vocabulary)}; name the one the records were made with"
+            f"a record has an id that is not among the vocabulary's {len(vocabulary)}; name the one it was made with"
         ) from None
     raise InputError(f"a record has the features {', '.join(sorted(names)) or 'of none'}; pretraining records have input_ids")
 

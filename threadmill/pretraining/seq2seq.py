@@ -1,5 +1,6 @@
 """Sequence-to-sequence pairs: the turns before a response and the response, or text and how it goes on; packed into records."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -66,9 +67,14 @@ class Seq2SeqObjective(Objective):
         return seq2seq_schema(self.config)
 
     def bytes_per_token(self) -> float:
-        """A token takes 2 bytes and its segment 1, a response's is written twice, names and headers take 140."""
+        """A token takes 2 bytes and its segment 1, a response's is written twice, names and headers take 140.
+
+        The tokens of conversations are written about once, those of text in a context and a response: this is the geometric
+        mean of both.
+        """
         context, response = self.config.max_seq_length, self.config.max_target_length
-        return (3 * context + 5 * response + 140) / (_FILLED * (context + response))
+        size = (3 * context + 5 * response + 140) / (_FILLED * (context + response))
+        return size * math.sqrt((context + response) / response)
 
     def dropped(self, store: TokenStore, part: StoredPart) -> Mapping[str, int]:
         """``one_turn`` and ``one_sentence``: an example or a document of text with nothing before or after."""
