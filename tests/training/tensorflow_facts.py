@@ -68,6 +68,8 @@ def input_facts(folder: Path) -> dict[str, Any]:
         "order of another seed": order(12, seed=2),
         "order from batch 5": order(7, start=5),
         "order from batch 8": order(4, start=8),
+        "later order": order(68)[65:],
+        "order from batch 65": order(3, start=65),
         "held out": held_out,
         "shapes": {name: [value.dtype.name, *value.shape] for name, value in {**inputs, **labels}.items()},
     }
@@ -133,6 +135,8 @@ def dynamic_facts(folder: Path) -> dict[str, Any]:
         "another seed": taken(12, seed=2),
         "from batch 5": taken(7, start=5),
         "from batch 8": taken(4, start=8),
+        "later": taken(68)[65:],
+        "from batch 65": taken(3, start=65),
         "held out by 23": held_out(23, 23),
         "held out by 4": held_out(4, 23),
         "the first 10": held_out(4, 10),

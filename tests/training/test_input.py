@@ -32,6 +32,7 @@ def test_order_is_taken_up_at_any_batch(tensorflow_facts: dict[str, Any]) -> Non
 
     assert facts["order from batch 5"] == facts["order"][5:]  # in the first epoch
     assert facts["order from batch 8"] == facts["order"][8:]  # in the second
+    assert facts["order from batch 65"] == facts["later order"]  # in the twelfth; the first 64 are parsed together
 
 
 def test_held_out_records_come_once_up_to_a_limit(tensorflow_facts: dict[str, Any]) -> None:
@@ -80,6 +81,7 @@ def test_masks_of_a_batch_are_the_same_wherever_reading_begins(tensorflow_facts:
     assert facts["again"] == facts["batches"]
     assert facts["from batch 5"] == facts["batches"][5:]
     assert facts["from batch 8"] == facts["batches"][8:]
+    assert facts["from batch 65"] == facts["later"]  # the first 64 are masked together
     assert facts["another seed"] != facts["batches"]
 
 

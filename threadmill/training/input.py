@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from threadmill.datasets import storage
 from threadmill.datasets.tfrecord import read_records
 from threadmill.errors import ConfigError, InputError, IntegrityError
 from threadmill.training.baseline import Counts, count_masked_tokens
@@ -20,7 +21,7 @@ _OPEN_FILES = 8
 _SHUFFLE_RECORDS = 20_000
 _PARALLEL = 2
 _READ_AHEAD = 4  # batches
-_MASKED_TOGETHER = 256  # held-out records, whatever the batches: so that their size changes no mask
+_PARSED_TOGETHER = 256  # records; what is done to a batch costs the same for one as for dozens
 _HELD_OUT_SEED = 0
 
 
@@ -34,8 +35,8 @@ def training_batches(
 
     Args:
         start: batches to leave out at the beginning, cheaply: whole epochs by arithmetic, the rest before parsing.
-        masking: for records without masks. The masks depend on its seed and the batch's number, counted from the first
-            batch of all.
+        masking: for records without masks. The masks depend on its seed, the batch size, and the batch's number, counted
+            from the first batch of all.
 
     Yields:
         Pairs of dicts of tensors, see `threadmill.training.features.parse_batch`.
@@ -45,16 +46,19 @@ def training_batches(
         InputError: a shard is gone.
         IntegrityError: a record is damaged or of another shape.
     """
-    epoch, within = divmod(start * batch_size, records.records)
+    together = max(1, _PARSED_TOGETHER // batch_size)  # batches
+    block, left_out = divmod(start, together)
+    rows = together * batch_size
+    epoch, within = divmod(block * rows, records.records)
     epochs = tf.data.Dataset.range(epoch, tf.int64.max)
 
     def one_epoch(number: Any) -> Any:
         skipped = tf.where(number == epoch, tf.constant(within, tf.int64), tf.constant(0, tf.int64))
         return _shuffled(records, seed, number).skip(skipped)
 
-    batches = epochs.flat_map(one_epoch).batch(batch_size, drop_remainder=True)
-    parsed = _parsed(batches, records, start, batch_size, masking)
-    return _readable(parsed.prefetch(_READ_AHEAD), records)
+    blocks = _parsed(epochs.flat_map(one_epoch).batch(rows, drop_remainder=True), records, rows, block, masking)
+    batches = blocks.rebatch(batch_size, drop_remainder=True).skip(left_out)
+    return _readable(batches.prefetch(_READ_AHEAD), records)
 
 
 def _shuffled(records: RecordFiles, seed: int, epoch: Any) -> Any:
@@ -65,7 +69,8 @@ def _shuffled(records: RecordFiles, seed: int, epoch: Any) -> Any:
         lambda file: _serialized(file, records),
         cycle_length=min(_OPEN_FILES, len(files)),
         block_length=16,
-        num_parallel_calls=min(_PARALLEL, _OPEN_FILES, len(files)),
+        # A local file is read faster than a record is handed from one thread to another.
+        num_parallel_calls=None if storage.is_local(files[0]) else min(_PARALLEL, len(files)),
         deterministic=True,
     )
     tf.random.set_seed(1)  # of this function's graph only: the order depends on `key`, and not on the global seed
@@ -84,13 +89,10 @@ def held_out_batches(
     Yields, Raises:
         As `training_batches`.
     """
-    serialized = _serialized(tf.constant(records.files), records).take(limit)
-    if records.format.static_masks:
-        parsed = _parsed(serialized.batch(batch_size), records)
-    else:
-        blocks = _parsed(serialized.batch(_MASKED_TOGETHER), records, 0, _MASKED_TOGETHER, masking)
-        parsed = blocks.rebatch(batch_size)
-    return _readable(parsed.prefetch(_READ_AHEAD), records)
+    # Blocks of one size, whatever the batches: so that these change no mask.
+    blocks = _serialized(tf.constant(records.files), records).take(limit).batch(_PARSED_TOGETHER)
+    batches = _parsed(blocks, records, _PARSED_TOGETHER, 0, masking).rebatch(batch_size)
+    return _readable(batches.prefetch(_READ_AHEAD), records)
 
 
 def held_out_masking(rules: MaskingRules, vocabulary_size: int, records: RecordFiles) -> DynamicMasking:
@@ -120,31 +122,31 @@ def _serialized(files: Any, records: RecordFiles) -> Any:
     return tf.data.TFRecordDataset(files, compression_type="GZIP" if records.gzip else "")
 
 
-def _parsed(serialized: Any, records: RecordFiles, start: int = 0, rows: int = 0, masking: DynamicMasking | None = None) -> Any:
-    """Batches of serialised records parsed, and masked where the records are not.
+def _parsed(blocks: Any, records: RecordFiles, rows: int, start: int, masking: DynamicMasking | None) -> Any:
+    """Blocks of serialised records parsed, and masked where the records are not.
 
     Args:
-        start: the number of the first batch.
-        rows: with ``masking``, the records of a batch at most.
+        rows: the records of a block, at most.
+        start: the number of the first block; it and ``rows`` are what masks depend on.
     """
     form = records.format
     if form.static_masks:
-        return _mapped(serialized, lambda batch: parse_batch(batch, form))
+        return _mapped(blocks, lambda block: parse_batch(block, form))
     if masking is None:
         raise ConfigError(f"the records in {os.path.dirname(records.files[0])} hold no masks; mask them as they are read")
 
-    def parse_and_mask(number: Any, batch: Any) -> Any:
-        draws = masking.draws(rows, number)[: tf.shape(batch)[0]]
-        inputs, labels = parse_batch(batch, form)
+    def parse_and_mask(number: Any, block: Any) -> Any:
+        draws = masking.draws(rows, number)[: tf.shape(block)[0]]
+        inputs, labels = parse_batch(block, form)
         columns = masking.mask(inputs["token_ids"], inputs["padding_mask"], draws)
         shown = {name: columns.pop(name) for name in ("token_ids", "mask_positions")}
         return {**inputs, **shown}, {**labels, **columns}
 
-    return _mapped(serialized.enumerate(start), parse_and_mask)
+    return _mapped(blocks.enumerate(start), parse_and_mask)
 
 
-def _mapped(batches: Any, function: Callable[..., Any]) -> Any:
-    return batches.map(function, num_parallel_calls=_PARALLEL, deterministic=True)
+def _mapped(blocks: Any, function: Callable[..., Any]) -> Any:
+    return blocks.map(function, num_parallel_calls=_PARALLEL, deterministic=True)
 
 
 def _readable(batches: Any, records: RecordFiles) -> Iterator[Any]:
