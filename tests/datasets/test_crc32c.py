@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadmill.datasets.crc32c import TABLES, crc32c, masked_crc32c
+from threadmill.datasets.crc32c import TABLES, crc32c, crc32c_by_tables, masked_crc32c
 
 READ_COMMAND = bytes.fromhex(
     "01c00000 00000000 00000000 00000000 14000000 00000400 00000014 00000018 28000000 00000000 02000000 00000000"
@@ -45,6 +45,7 @@ def test_any_slice_has_the_crc_of_its_bytes(content: bytes, start: int, end: int
     start, end = sorted((min(start, len(content)), min(end, len(content))))
     buffer = np.frombuffer(content, np.uint8)
     assert crc32c(buffer, start, end, TABLES) == bit_by_bit(content[start:end])
+    assert crc32c_by_tables(buffer, start, end, TABLES) == bit_by_bit(content[start:end])
 
 
 @given(st.binary(max_size=40))

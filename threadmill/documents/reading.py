@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from threadmill.datasets.counters import Counters
 from threadmill.documents.blocks import DocumentBlock
-from threadmill.documents.conversations import read_conversations
 from threadmill.documents.sources import CONVERSATIONS_KIND, Part
 from threadmill.documents.text import read_text
 
@@ -21,5 +20,7 @@ def read_part(part: Part, *, keep_prefixes: bool = False, counters: Counters | N
         IntegrityError: a damaged shard.
     """
     if part.kind == CONVERSATIONS_KIND:
+        from threadmill.documents.conversations import read_conversations  # with polars, which text does not need
+
         return read_conversations(part.uri, part.columns, keep_prefixes=keep_prefixes, counters=counters)
     return read_text(part.uri, part.start, part.stop, counters)

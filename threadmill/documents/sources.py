@@ -4,13 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from threadmill.conversations.statistics import CONVERSATIONS
 from threadmill.corpora.reddit.compression import find_compression
 from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset, split_of
 from threadmill.datasets.digest import file_digest
 from threadmill.datasets.manifest import MANIFEST_NAME, InputEntry
-from threadmill.documents.conversations import turn_columns
 from threadmill.errors import InputError
 
 CORPUS = "corpus"  # the stage whose datasets hold text, one sentence a line
@@ -69,6 +67,8 @@ def open_corpora(uris: Sequence[str]) -> Corpora:
     inputs, parts, partial = list[InputEntry](), list[Part](), False
     for number, uri in enumerate(uris):
         if storage.exists(storage.join(uri, MANIFEST_NAME)):
+            from threadmill.conversations.statistics import CONVERSATIONS  # with polars, which text does not need
+
             dataset = Dataset.open(uri, CORPUS, *CONVERSATIONS)
             inputs.append(dataset.as_input())
             partial = partial or dataset.manifest.partial
@@ -83,6 +83,8 @@ def open_corpora(uris: Sequence[str]) -> Corpora:
 
 
 def _shards(dataset: Dataset, number: int) -> Iterator[Part]:
+    from threadmill.documents.conversations import turn_columns
+
     columns = tuple(turn_columns([field.name for field in dataset.manifest.schema]))
     for shard in dataset.shards():
         path = dataset.path(shard)

@@ -136,7 +136,7 @@ class RecordsStage(StreamStage):
             key = stream_key(self.config.objective, self.config.random_seed, _stream_name(part), passage)
             for rows in objective.plan(store, part, key):
                 spool.add(rows)
-            store.release()
+                store.has_read(len(rows))
 
         for _ in map_in_order(plan, ((part, passage) for part in store.parts for passage in range(passes)), workers):
             pass
@@ -154,7 +154,7 @@ class RecordsStage(StreamStage):
                         sink.write(encoded.content.data)
                         stream.records += encoded.records
                         measured.update(encoded.measured)
-                    store.release()
+                        store.has_read(encoded.records)
             funnel = Counters(written=stream.records)
             if shard.index == 0:
                 funnel.merge(counters)

@@ -1,7 +1,8 @@
 """The tokens of a split's documents in flat files: written front to back, then mapped into memory for random access."""
 
 import mmap
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,9 @@ from threadmill.vocab.vocabulary import TokenLines
 Integers = npt.NDArray[np.int64]
 
 _MOST_IN_16_BITS = 1 << 16
-_KEPT_MAPPED = 128 << 20  # bytes; what is mapped counts as this process's memory, though the system can drop it
+# What is mapped counts as this process's memory, though the system can drop it. A read maps 64 KB, and a row reads two places.
+_MAPPED_AT_MOST = 256 << 20
+_MAPPED_BY_A_ROW = 128 << 10
 _FILES = {"starts": np.int64, "lengths": np.int32, "document_offsets": np.int64, "groups": np.int64, "group_offsets": np.int64}
 
 
@@ -59,7 +62,7 @@ class TokenStore:
     group_offsets: Integers
     parts: tuple[StoredPart, ...]
     is_contiguous: bool = False
-    maps: tuple[mmap.mmap, ...] = ()
+    _pages: "_Pages" = field(default_factory=lambda: _Pages())
 
     @property
     def documents(self) -> int:
@@ -75,11 +78,25 @@ class TokenStore:
         """int64[n]: the number of sentences of each document of a part."""
         return np.diff(self.document_offsets[part.first : part.stop + 1])
 
-    def release(self) -> None:
-        """Lets go of the pages that were read, where the store is large; they are read again from the system's cache."""
-        if sum(map(len, self.maps)) > _KEPT_MAPPED:
-            for mapped in self.maps:
+    def has_read(self, rows: int) -> None:
+        """To be called after each block of rows: lets go of the pages read, before they count for more than 256 MB.
+
+        They come back from the system's cache. Threads may call it side by side, and go on reading.
+        """
+        self._pages.rows += rows
+        if self._pages.rows * _MAPPED_BY_A_ROW > _MAPPED_AT_MOST and self._pages.size > _MAPPED_AT_MOST:
+            self._pages.rows = 0
+            for mapped in self._pages.maps:
                 mapped.madvise(mmap.MADV_DONTNEED)
+
+
+class _Pages:
+    """The maps of a store's files, and the rows read since their pages were let go of."""
+
+    def __init__(self, maps: Sequence[mmap.mmap] = ()) -> None:
+        self.maps = maps
+        self.size = sum(map(len, maps))
+        self.rows = 0
 
 
 class StoreWriter:
@@ -145,7 +162,9 @@ class StoreWriter:
         is_text = all(part.kind == TEXT_KIND for part in self._parts)
         maps: list[mmap.mmap] = []
         ids, starts, lengths, document_offsets, groups, group_offsets = (self._map(name, maps) for name in self._types)
-        return TokenStore(ids, starts, lengths, document_offsets, groups, group_offsets, tuple(self._parts), is_text, tuple(maps))
+        return TokenStore(
+            ids, starts, lengths, document_offsets, groups, group_offsets, tuple(self._parts), is_text, _Pages(maps)
+        )
 
     def close(self) -> None:
         """Closes the files; for a run that fails."""
