@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.reports.made import example, write_conversations
+from tests.reports.made import example, write_conversations, write_corpus, write_dataset
 from threadmill.cli import main
+from threadmill.datasets.counters import Counters
 from threadmill.datasets.manifest import read_manifest
 
 START = datetime.datetime(2006, 1, 1, tzinfo=datetime.UTC)
@@ -64,3 +65,34 @@ def test_a_report_takes_the_comments_of_several_months_and_earlier_conversations
     assert [entry.uri for entry in manifest.inputs] == [*comments, now, earlier]
     assert manifest.config["max_yield"] == 0.5
     assert 'id="months"' in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_a_report_on_a_text_corpus_is_told_by_the_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = write_corpus(tmp_path / "corpus", {"train": [[["One.", "Two."], ["Three."], ["Four."]]]})
+    vocabulary = write_dataset(tmp_path / "vocabulary", "vocabulary", {"vocab.txt": (b"[PAD]\n", 1)}, Counters(4, 4, 1))
+    flags = ["--vocabulary", vocabulary, "--examples", "2", "--output", str(tmp_path / "report")]
+    assert main(["report", corpus, *flags]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/report/report.html\n"
+    manifest = read_manifest(str(tmp_path / "report"))
+    assert (manifest.stage, manifest.config) == ("report", {"examples": 2})
+    assert [entry.uri for entry in manifest.inputs] == [corpus, vocabulary]
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "3 documents of 4 lines and 4 words" in page
+    assert page.count("<article") == 2
+
+
+@pytest.mark.parametrize("flags", [["--earlier", "x"], ["--threads", "x"], ["--comments", "x"], ["--min-yield", "0"]])
+def test_flags_of_conversations_are_refused_for_a_text_corpus(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus", {"train": [[["One."]]]})
+    assert main(["report", corpus, *flags, "--output", str(tmp_path / "report")]) == 2
+    error = capsys.readouterr().err
+    assert f"{flags[0]} is for reports on conversations, and {corpus} is a text corpus; leave it out" in error
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_dataset_that_no_report_is_about_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    comments = write_dataset(tmp_path / "comments", "ingest", {}, Counters(1, 1, 1))
+    assert main(["report", comments, "--output", str(tmp_path / "report")]) == 2
+    assert "name one of the stage corpus or conversations or deduplicate" in capsys.readouterr().err

@@ -25,6 +25,7 @@ def draw_all() -> dict[str, str]:
         "lengths": plots.length_plot(STATISTICS),
         "subreddits": plots.subreddit_plot(NAMES),
         "depth": plots.depth_plot(STATISTICS.turns),
+        "lines": plots.distribution_plot("lines", Distribution({1: 4, 9: 3, 5_000: 1}), "words a line", "lines", 9),
         "splits": plots.split_plot({"train": (5, 2), "test": (1, 1)}),
         "loss": plots.loss_plot(CURVES, 5.9),
     }
@@ -109,3 +110,13 @@ def test_lengths_beyond_all_bins_of_one_character_are_counted_once() -> None:
     edges = plots._edges(1_000)
     assert plots._histogram(Distribution({0: 1, 1_000: 2, 999: 3}), edges)[-1] in (5, 2)
     assert sum(plots._histogram(Distribution({0: 1, 1_000: 2, 999: 3}), edges)) == 6
+
+
+def test_a_distribution_is_drawn_up_to_where_it_is_told(drawn: dict[str, str]) -> None:
+    shown = text_of(drawn["lines"])
+    assert {"words a line", "lines", "10"} <= set(shown)
+    assert not any("k" in text for text in shown)
+
+
+def test_splits_are_counted_in_what_they_hold() -> None:
+    assert "documents" in text_of(plots.split_plot({"train": (5, 2)}, "documents"))

@@ -49,7 +49,7 @@ def vocabulary_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("lines trained on", _count(statistics.get("sampled_lines"))),
         ("distinct words in them", _count(statistics.get("distinct_words"))),
         ("held out", f"{held_out['lines']:,} lines of the {held_out['source']}" if held_out else ""),
-        ("words held out", _count(held_out.get("words"))),
+        ("held-out words, with punctuation", _count(held_out.get("words"))),
         ("of these [UNK]", _unknown(held_out)),
         ("tokens a word", tokens_a_word(held_out)),
     ]
