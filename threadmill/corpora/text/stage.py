@@ -12,6 +12,7 @@ import orjson
 
 from threadmill.corpora.addresses import public_uri
 from threadmill.corpora.reddit.sources import refuse_change, source_state
+from threadmill.corpora.text.characters import character_table
 from threadmill.corpora.text.config import CorpusConfig
 from threadmill.corpora.text.preparation import prepare
 from threadmill.corpora.text.readers import READERS, most_lines, passage_lines, splits_sentences
@@ -71,6 +72,7 @@ class CorpusStage(MapStage):
         Raises:
             InputError: a source is damaged or not UTF-8, too much of it is bad, or no text is left.
         """
+        character_table(self.config)  # made once, before there are threads
         run = _Run(self.config, self._workers)
         with CorpusWriter(output, self.config) as writer:
             for source, fingerprint in task.payload:
