@@ -1,3 +1,5 @@
+import hashlib
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +9,10 @@ from tokenizers import BertWordPieceTokenizer
 
 from tests.conversation_datasets import REAL_DATA, made_examples, write_conversations
 from threadmill.engine.run import run_stage
-from threadmill.errors import InputError, IntegrityError
+from threadmill.errors import ConfigError, InputError, IntegrityError
 from threadmill.vocab.config import VocabularyConfig
 from threadmill.vocab.stage import VocabularyStage
-from threadmill.vocab.vocabulary import Vocabulary
+from threadmill.vocab.vocabulary import Specials, Vocabulary
 from threadmill.vocab.wordpiece import train_wordpiece
 
 PROSE = [text for _, turns in made_examples(40) for text in turns] + ["Hello, world! It's [MASK] naïve, isn't it?", "日本 a"]
@@ -89,3 +91,63 @@ def test_a_dataset_that_is_no_vocabulary_is_refused(tmp_path):
         Vocabulary.load(conversations)
     with pytest.raises(InputError):
         Vocabulary.load(str(tmp_path / "none"))
+
+
+def write_google(folder: Path, *lines: str, end: str = "\n") -> str:
+    (folder / "vocab.txt").write_bytes("".join(line + end for line in lines).encode())
+    return str(folder)
+
+
+GOOGLE = ("[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##seen", "é")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_googles_bare_vocab_txt_loads_as_a_folder_and_as_a_file(tmp_path, end):
+    folder = write_google(tmp_path, *GOOGLE, end=end)
+    for uri in (folder, f"{folder}/vocab.txt"):
+        vocabulary = Vocabulary.load(uri)
+        assert vocabulary.tokens == GOOGLE
+        assert vocabulary.specials == Specials(pad=0, unk=2, cls=3, sep=4, mask=5)
+        assert vocabulary.ordinary_ids.tolist() == [1, 6, 7, 8]
+        assert vocabulary.digest == hashlib.sha256((tmp_path / "vocab.txt").read_bytes()).hexdigest()
+        assert vocabulary.as_input().digest == vocabulary.digest
+        assert vocabulary.encode(["Unseen É"]).ids.tolist() == [6, 7, 2]
+
+
+def test_a_bare_vocabulary_is_cased_where_one_says_so(tmp_path):
+    vocabulary = Vocabulary.load(write_google(tmp_path, *GOOGLE), cased=True)
+    assert vocabulary.encode(["unseen é Unseen"]).ids.tolist() == [6, 7, 8, 2]
+
+
+def test_a_repeated_entry_counts_where_it_stands_last_and_a_blank_line_is_an_entry_as_in_googles_loader(tmp_path):
+    vocabulary = Vocabulary.load(write_google(tmp_path, *GOOGLE, "", "un"))
+    assert len(vocabulary) == len(GOOGLE) + 2
+    assert vocabulary.encode(["unseen un"]).ids.tolist() == [10, 7, 10]
+
+
+def test_a_bare_vocabulary_without_special_tokens_is_refused_by_their_names(tmp_path):
+    with pytest.raises(InputError, match=r"has no \[CLS\], \[MASK\] among its 4 entries"):
+        Vocabulary.load(write_google(tmp_path, "[PAD]", "[UNK]", "[SEP]", "a"))
+
+
+def test_a_bare_vocabulary_that_is_not_text_is_refused_with_its_line(tmp_path):
+    (tmp_path / "vocab.txt").write_bytes(b"[PAD]\n\xff\xfe\n")
+    with pytest.raises(InputError, match=r"vocab\.txt, line 2: not UTF-8"):
+        Vocabulary.load(str(tmp_path))
+
+
+def test_cased_is_refused_for_a_vocabulary_that_was_made_of_lower_cased_text(dataset):
+    with pytest.raises(ConfigError, match="--no-lowercase"):
+        Vocabulary.load(dataset, cased=True)
+
+
+def test_ids_read_as_words():
+    ids = VOCABULARY.encode(["sudolkara, 日本"]).ids.tolist()
+    specials = VOCABULARY.specials
+    text = VOCABULARY.decode([specials.cls, *ids, specials.mask, specials.sep])
+    assert text == "[CLS] sudolkara , 日 本 [MASK] [SEP]"
+
+
+def test_a_vocabulary_that_has_been_used_can_be_sent_to_another_process():
+    vocabulary = pickle.loads(pickle.dumps(VOCABULARY))
+    assert vocabulary.encode(["kara"]).ids.tolist() == encoded(["kara"])[0]
