@@ -87,3 +87,16 @@ def test_a_baseline_with_nothing_beside_it_is_shown_by_itself() -> None:
         ("unigram_accuracy", 0.1, None),
         ("masked_loss", 3.0, None),
     ]
+
+
+def test_a_run_without_next_sentence_has_one_curve_and_its_scores_beside_their_baselines(tmp_path: Path) -> None:
+    (tmp_path / "losses.jsonl").write_text('{"step":1,"loss":5}\n{"step":2,"loss":4.5}\n')
+    scores = {"masked_loss": 4.4, "masked_accuracy": 0.2, "unigram_loss": 5.9, "unigram_accuracy": 0.1, "masked_tokens": 7}
+    (tmp_path / "evaluation.json").write_text(json.dumps(scores))
+
+    assert {name: curve.losses for name, curve in read_losses(str(tmp_path)).items()} == {"loss": [5.0, 4.5]}
+    assert beside_baselines(read_evaluation(str(tmp_path))) == [
+        ("masked_loss", 4.4, 5.9),
+        ("masked_accuracy", 0.2, 0.1),
+        ("masked_tokens", 7, None),
+    ]
