@@ -128,6 +128,11 @@ def test_an_empty_corpus_is_refused(tmp_path):
     assert not (tmp_path / "records" / "manifest.json").exists()
 
 
+def test_a_vocabulary_of_special_tokens_only_is_refused(world, tmp_path):
+    with pytest.raises(InputError, match="5 entries, all of them special"):
+        make_records(world[0], write_vocabulary(tmp_path / "vocabulary", 0), tmp_path / "records", SMALL)
+
+
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [

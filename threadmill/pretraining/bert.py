@@ -8,7 +8,6 @@ import numpy as np
 from threadmill.datasets.fixed_records import FixedRecords
 from threadmill.datasets.manifest import Field
 from threadmill.documents.sources import CONVERSATIONS_KIND
-from threadmill.errors import InputError
 from threadmill.pretraining.config import BertConfig
 from threadmill.pretraining.masking import mask_tokens
 from threadmill.pretraining.objectives import Encoded, Objective
@@ -60,11 +59,6 @@ class BertObjective(Objective):
         super().__init__(config, vocabulary)
         self._specials = vocabulary.specials
         self._ordinary = vocabulary.ordinary_ids
-        if not len(self._ordinary):
-            raise InputError(
-                f"{vocabulary.uri or 'the vocabulary'} has {len(vocabulary)} entries, all of them special; "
-                "make one with more entries"
-            )
         self._inside = vocabulary.continuations if config.do_whole_word_mask else np.zeros(len(vocabulary), np.bool_)
         self._layout = FixedRecords(self.schema())
 

@@ -28,9 +28,6 @@ class CausalObjective(Objective):
     """Runs of the documents of a part, one after the other; a turn of a thread ends with a separator, as a document does.
 
     The sums that it measures: ``instances``, ``segments``, ``tokens`` (separators included) and ``padding``.
-
-    Raises:
-        InputError: the vocabulary has no special tokens.
     """
 
     columns = COLUMNS

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from threadmill.datasets.manifest import Field
+from threadmill.errors import InputError
 from threadmill.pretraining.config import RecordsConfig
 from threadmill.pretraining.spool import Rows
 from threadmill.pretraining.store import StoredPart, TokenStore
@@ -50,12 +51,20 @@ class Objective(ABC):
         columns: of a planned row, int64 each. Column 0, `spool.KEY`, is the row's key: 64 random bits (a uint64 seen as an
             int64) that depend on the key given to ``plan``, the document's number in its part and the row's in the document.
             It decides the row's shard and place, and seeds what ``encode`` draws. The rest is the objective's own matter.
+
+    Raises:
+        InputError: the vocabulary has no special tokens, or nothing but them.
     """
 
     columns: ClassVar[int]
 
     def __init__(self, config: Any, vocabulary: Vocabulary) -> None:
         self.config, self.vocabulary = config, vocabulary
+        if not len(vocabulary.ordinary_ids):
+            raise InputError(
+                f"{vocabulary.uri or 'the vocabulary'} has {len(vocabulary)} entries, all of them special; "
+                "make one with more entries"
+            )
 
     @abstractmethod
     def schema(self) -> tuple[Field, ...]:

@@ -39,9 +39,6 @@ class RobertaObjective(Objective):
 
     The sums that it measures: ``instances``, ``tokens`` (special ones included), ``padding``, and with static masking
     ``masked``.
-
-    Raises:
-        InputError: the vocabulary has no special tokens.
     """
 
     columns = COLUMNS

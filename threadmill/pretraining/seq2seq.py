@@ -47,9 +47,6 @@ class Seq2SeqObjective(Objective):
 
     The sums that it measures: ``instances`` (records), ``pairs``, ``truncated_contexts``, ``truncated_responses``,
     ``tokens`` (of both sides, separators and the responses' end included) and ``padding``.
-
-    Raises:
-        InputError: the vocabulary has no special tokens.
     """
 
     columns = COLUMNS
