@@ -6,7 +6,8 @@ from tests.conversation_datasets import REAL_DATA, made_examples, write_conversa
 from tests.pretraining.made_records import CLS, FIRST, MASK, PAD, SEP, make_records, read_split, write_text, write_vocabulary
 from threadmill.engine.run import run_stage
 from threadmill.errors import ConfigError, InputError
-from threadmill.pretraining.config import RobertaConfig
+from threadmill.pretraining.config import CausalConfig, RobertaConfig
+from threadmill.pretraining.inspect import inspect_records
 from threadmill.vocab.config import VocabularyConfig
 from threadmill.vocab.stage import VocabularyStage
 from threadmill.vocab.vocabulary import Vocabulary
@@ -103,22 +104,32 @@ def test_bytes_depend_on_the_seed_alone(world, tmp_path):
     assert len(digests[0]) == 3
 
 
-def test_special_tokens_come_from_the_tokenizer(tmp_path):
-    conversations = write_conversations(
-        tmp_path / "conversations", {"train": [made_examples(60)], "validation": [made_examples(5, seed=1)]}
-    )
-    run_stage(
-        VocabularyStage([conversations], VocabularyConfig(kind="bytelevel-bpe", vocab_size=300)), str(tmp_path / "vocabulary")
-    )
-    make_records(conversations, str(tmp_path / "vocabulary"), tmp_path / "records", SMALL)
-    cls, pad, sep = 0, 1, 2  # <s>, <pad>, </s>
-    for split in ("train", "validation"):
-        records = read_split(tmp_path / "records", split)
-        assert records
-        for record in records:
-            tokens = tokens_of(record)
-            assert (tokens[0], tokens[-1]) == (cls, sep)
-            assert set(record["input_ids"][len(tokens) :]) <= {pad}
+@pytest.mark.parametrize(
+    ("kind", "cls", "pad", "sep"),
+    [
+        (VocabularyConfig(kind="bytelevel-bpe", vocab_size=300), 0, 1, 2),
+        (VocabularyConfig(kind="sentencepiece-bpe", form="sentencepiece", vocab_size=100), 2, 0, 3),
+    ],
+    ids=["byte level", "sentencepiece"],
+)
+def test_special_tokens_come_from_the_tokenizer(tmp_path, kind, cls, pad, sep):
+    splits = {"train": [made_examples(60)], "validation": [made_examples(5, seed=1)]}
+    conversations, vocabulary = write_conversations(tmp_path / "conversations", splits), str(tmp_path / "vocabulary")
+    run_stage(VocabularyStage([conversations], kind), vocabulary)
+    assert [Vocabulary.load(vocabulary).tokens[token] for token in (cls, pad, sep)] == ["<s>", "<pad>", "</s>"]
+    for objective in (SMALL, CausalConfig(max_seq_length=32)):
+        output = tmp_path / objective.objective
+        make_records(conversations, vocabulary, output, objective)
+        for split in ("train", "validation"):
+            records = read_split(output, split)
+            assert any(sep in record["input_ids"] for record in records)
+            for record in records:
+                tokens = tokens_of(record)
+                assert set(record["input_ids"][len(tokens) :]) <= {pad}
+                assert pad not in tokens
+                if objective is SMALL:
+                    assert (tokens[0], tokens[-1]) == (cls, sep)
+        assert list(inspect_records(str(output)))
 
 
 def test_an_empty_corpus_is_refused(tmp_path):
