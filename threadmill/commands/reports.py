@@ -54,12 +54,12 @@ def add_parsers(parsers: Parsers) -> None:
     run = add_command(
         parsers,
         "overview",
-        "a run in the terminal: its funnel, some conversations, the model's scores, where all of it lies",
+        "a run in the terminal: its funnel, some conversations or documents, the model's scores, where all of it lies",
         "threadmill overview /data/reddit/2006-01",
         _run_overview,
     )
     run.add_argument("run_folder", metavar="DIR", help="the folder of the run's datasets")
-    run.add_argument("--examples", type=int, default=3, metavar="N", help="conversations to print (default: 3)")
+    run.add_argument("--examples", type=int, default=3, metavar="N", help="conversations or documents to print (default: 3)")
 
 
 def _add_report(parsers: Parsers) -> None:

@@ -1,6 +1,6 @@
-"""A run as lines of plain text: where its datasets, report and model lie, the funnel, the scores, some conversations."""
+"""A run as lines of plain text: where its datasets, report and model lie, the funnel, the scores, some of its text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import orjson
 
@@ -11,9 +11,10 @@ from threadmill.errors import InputError
 from threadmill.reports import PAGE_NAME
 from threadmill.reports.dialogue import pick_examples, render_dialogue
 from threadmill.reports.funnel import funnel, funnel_table
+from threadmill.reports.summary import first_documents
 
 # The stages in the road's order. Their datasets are looked for in the run's folder, and among what these were made from.
-_ROAD = ("ingest", "threads", "conversations", "deduplicate", "vocabulary", "records", "train", "evaluate", "report")
+_ROAD = ("corpus", "ingest", "threads", "conversations", "deduplicate", "vocabulary", "records", "train", "evaluate", "report")
 
 
 def overview(uri: str, examples: int) -> Iterator[str]:
@@ -27,11 +28,7 @@ def overview(uri: str, examples: int) -> Iterator[str]:
         raise InputError(f"there is no dataset below {uri}; name the folder of a run, such as {uri.rstrip('/')}/2006-01")
     yield "Funnel"
     yield funnel_table(funnel(dataset.manifest for dataset in datasets.values()))
-    conversations = datasets.get("deduplicate") or datasets.get("conversations")
-    if conversations:
-        yield "\nConversations"
-        for example in pick_examples(conversations.uri, examples):
-            yield f"\n{render_dialogue(example)}"
+    yield from _texts(datasets, examples)
     if "evaluate" in datasets:
         yield "\nThe model, on records it was not trained on"
         yield from _scores(datasets["evaluate"])
@@ -40,6 +37,19 @@ def overview(uri: str, examples: int) -> Iterator[str]:
         yield f"  {dataset.manifest.name:<14} {dataset.manifest.records:>9,} records  {dataset.uri}"
     if "report" in datasets:
         yield f"\nReport: {storage.join(datasets['report'].uri, PAGE_NAME)}"
+
+
+def _texts(datasets: Mapping[str, Dataset], count: int) -> Iterator[str]:
+    """Some of the run's conversations, or of its documents."""
+    if "corpus" in datasets:
+        yield "\nDocuments"
+        for document in first_documents(datasets["corpus"], count):
+            yield f"\n{document}"
+    conversations = datasets.get("deduplicate") or datasets.get("conversations")
+    if conversations:
+        yield "\nConversations"
+        for example in pick_examples(conversations.uri, count):
+            yield f"\n{render_dialogue(example)}"
 
 
 def _datasets_of(uri: str) -> dict[str, Dataset]:

@@ -95,7 +95,7 @@ def _lines(uri: str) -> Iterator[str]:
             yield line.decode(errors="replace").rstrip("\n")
 
 
-def _documents(dataset: Dataset, count: int) -> Iterator[str]:
+def first_documents(dataset: Dataset, count: int) -> Iterator[str]:
     """The first documents of a text corpus, the first lines of each."""
     lines = (line for shard in dataset.manifest.shards for line in (*_lines(dataset.path(shard)), ""))
     for is_document, group in islice(groupby(lines, bool), 2 * count):
@@ -107,7 +107,7 @@ def _documents(dataset: Dataset, count: int) -> Iterator[str]:
 
 _SHOWN: dict[str, Callable[[Dataset, int], Iterator[str]]] = {
     **dict.fromkeys(CONVERSATIONS, _dialogues),
-    "corpus": _documents,
+    "corpus": first_documents,
     "records": _instances,
 }
 _READERS: dict[str, Callable[[str], Iterator[str]]] = {
