@@ -1,4 +1,5 @@
 import os
+import random
 import subprocess
 import sys
 
@@ -51,7 +52,7 @@ def test_training_gives_the_same_bytes_in_every_process_and_order():
             capture_output=True,
             text=True,
         ).stdout
-        for seed in (1, 2, 3)
+        for seed in (1, 2)
     ]
     assert len(set(runs)) == 1
     assert all(int(line.split()[0]) > 250 for line in runs[0].splitlines())
@@ -142,14 +143,22 @@ class TestKept:
         assert "▁elan" in processor.encode("Elan", out_type=str)
 
     def test_hugging_faces_tokenizer_gives_the_same_ids(self, kind):
-        lines = [line for part in _prose() for line in part][:20_000:4] + ["?" * 8, "0" * 8] * 20
+        lines = [line for part in _prose() for line in part][:20_000:4]
         files = train(lines[::2], kind, form="sentencepiece", vocab_size=400).files
         processor = SentencePieceProcessor(model_proto=files["spiece.model"])
         tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
-        # Runs can be cut in several ways of one score; which is taken must not depend on what stands before.
-        runs = ["some words before " * count + "?" * (count + 1) + " 0" * count + "0" * count for count in range(40)]
         odd = ["", "  two  spaces ", "tab\tbetween", "naïve ﬁne ①", "日本 🙂👍🏽", "e\u0301 \u200b zero"]
-        for text in [*lines, *runs, *odd]:
+        for text in [*lines, *odd]:
+            assert tokenizer.encode(text, add_special_tokens=False).ids == processor.encode(text), text
+
+    def test_what_can_be_cut_in_two_ways_of_one_score_is_cut_alike_whatever_stands_before(self, kind):
+        lines = PROSE + [word + "?" * count for count in (1, 3, 8) for word in LEXICON[:9]] * 30
+        files = train(lines, kind, form="sentencepiece", vocab_size=170).files
+        processor = SentencePieceProcessor(model_proto=files["spiece.model"])
+        tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode())
+        draw = random.Random(0)
+        for number in range(400):
+            text = " ".join(draw.choices(LEXICON, k=number % 40)) + "?" * (1 + number % 13)
             assert tokenizer.encode(text, add_special_tokens=False).ids == processor.encode(text), text
 
     def test_a_stretch_without_spaces_is_cut_and_no_character_is_lost(self, kind):
