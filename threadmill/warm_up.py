@@ -2,14 +2,15 @@
 
 import tempfile
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from threadmill.conversations.config import find_preset
 from threadmill.corpora.sample import write_sample
 from threadmill.engine.run import run_stage
 from threadmill.fusion.reddit import RedditConfig, RedditStage
-from threadmill.pretraining.config import BertConfig
+from threadmill.pretraining.config import BertConfig, CausalConfig, RobertaConfig, Seq2SeqConfig
 from threadmill.pretraining.stage import RecordsStage
-from threadmill.vocab.config import VocabularyConfig
+from threadmill.vocab.config import SPECIAL_TOKENS, VocabularyConfig
 from threadmill.vocab.stage import VocabularyStage
 
 
@@ -21,7 +22,19 @@ def warm_up(folder: str) -> None:
     rules = replace(preset.conversations, drop_repeats=True)  # whose kernel measures words, for other presets
     run_stage(RedditStage(dumps, RedditConfig(**asdict(preset.threads), **asdict(rules))), conversations)
     run_stage(VocabularyStage(conversations, VocabularyConfig(vocab_size=500)), vocabulary, workers=1)
-    run_stage(RecordsStage(conversations, vocabulary, BertConfig()), f"{folder}/records", workers=1)
+    _warm_up_records(folder, conversations, vocabulary)
+
+
+def _warm_up_records(folder: str, conversations: str, vocabulary: str) -> None:
+    """Makes records of every objective from conversations and text; of one also with ids wider than 16 bits."""
+    text, wide = Path(folder, "text.txt"), Path(folder, "vocab.txt")
+    text.write_text("One line.\nAnother one.\n\nA line.\n" * 20)
+    wide.write_text("\n".join([*SPECIAL_TOKENS, *map(str, range(1 << 16))]) + "\n")
+    configs = (BertConfig(), BertConfig(next_sentence=False), RobertaConfig(static_masking=True), Seq2SeqConfig(), CausalConfig())
+    for number, config in enumerate(configs):
+        stage = RecordsStage([conversations, str(text)], vocabulary, config)
+        run_stage(stage, f"{folder}/records-{number}", workers=1)
+    run_stage(RecordsStage(str(text), str(wide)), f"{folder}/wide-records", workers=1)
 
 
 if __name__ == "__main__":
