@@ -65,4 +65,5 @@ def test_a_vocabulary_of_no_held_out_words_has_no_rates() -> None:
     assert names["kind"] == "bytelevel-bpe, cased"
     assert names["entries"] == "512"
     assert names["held out"] == "0 lines of the sample"
+    assert names["held-out words"] == "0"
     assert not {"of these [UNK]", "tokens a word"} & names.keys()

@@ -151,7 +151,7 @@ def test_the_page_tells_the_vocabularys_figures(report: tuple[str, str]) -> None
         "entries 1,234 of 8,000 asked for",
         "lines trained on 39",
         "held out 1 lines of the validation split",
-        "[UNK] 3 (0.150%)",
+        "held-out words and punctuation marks 2,000 of these [UNK] 3 (0.150%)",
         "tokens a word 1.312",
     ):
         assert told in vocabulary

@@ -49,11 +49,17 @@ def vocabulary_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("lines trained on", _count(statistics.get("sampled_lines"))),
         ("distinct words in them", _count(statistics.get("distinct_words"))),
         ("held out", f"{held_out['lines']:,} lines of the {held_out['source']}" if held_out else ""),
-        ("held-out words, with punctuation", _count(held_out.get("words"))),
+        (_words(config), _count(held_out.get("words"))),
         ("of these [UNK]", _unknown(held_out)),
         ("tokens a word", tokens_a_word(held_out)),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _words(config: Mapping[str, Any]) -> str:
+    """What the vocabulary's figures call a word: BERT's tokenizer sets punctuation apart."""
+    is_bert = config.get("kind", "wordpiece") == "wordpiece" or config.get("form") == "bert"
+    return "held-out words and punctuation marks" if is_bert else "held-out words"
 
 
 def unknown_rate(held_out: Mapping[str, Any]) -> str:
