@@ -1,9 +1,6 @@
-import json
-
 import pytest
 
 from tests.conversation_datasets import made_examples, write_conversations
-from threadmill.cli import main
 from threadmill.engine.run import run_stage
 from threadmill.errors import InputError
 from threadmill.vocab.check import check_vocabulary
@@ -134,25 +131,3 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "vocab.txt").write_bytes(b"[PAD]\n\xff\n")
     with pytest.raises(InputError, match="not UTF-8"):
         check_vocabulary(str(tmp_path))
-
-
-class TestCommand:
-    def test_prints_a_table_and_gives_the_status(self, tmp_path, corpus, capsys):
-        good = str(tmp_path / "vocabulary")
-        assert main(["--quiet", "vocab", "train", corpus, "--size", "90", "--output", good]) == 0
-        assert main(["vocab", "check", good, corpus]) == 0
-        printed = capsys.readouterr().out
-        assert "[PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4" in printed
-        assert "unknown words" in printed
-        assert "fault" not in printed
-
-    def test_a_fault_is_a_line_and_the_status_is_1(self, tmp_path, capsys):
-        assert main(["vocab", "check", vocab_txt(tmp_path, ["[PAD]", "a"])]) == 1
-        assert capsys.readouterr().out.splitlines()[-1].startswith("fault: no entry [UNK]")
-
-    def test_json_holds_the_same(self, tmp_path, corpus, capsys):
-        assert main(["vocab", "check", vocab_txt(tmp_path, [*SPECIAL_TOKENS, "a"]), corpus, "--json"]) == 1
-        printed = json.loads(capsys.readouterr().out)
-        assert printed["coverage"]["unknown_rate"] > 0.9
-        assert printed["specials"]["[MASK]"] == 4
-        assert len(printed["faults"]) == 2
