@@ -43,7 +43,7 @@ class TestShow:
         assert main(["show", records, "--records", "3"]) == 0
         output = capsys.readouterr().out
         assert output.count("[CLS]") == 3
-        assert "train-00000-of-00002.tfrecord, record 2" in output
+        assert "train-00000-of-00001.tfrecord, record 2" in output
         Path(vocabulary, "manifest.json").unlink()
         assert main(["show", records, "--records", "1"]) == 0
         output = capsys.readouterr().out
