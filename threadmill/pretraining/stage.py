@@ -1,5 +1,6 @@
 """The records stage: any corpora and a vocabulary to pretraining records of one objective."""
 
+import errno
 import gzip
 import logging
 import math
@@ -203,7 +204,12 @@ def _scratch(uri: str) -> Iterator[Path]:
     """A folder on this machine: below the output, from where a later run removes what a killed one left, or a temporary one."""
     folder = storage.local_path(uri) if storage.is_local(uri) else None
     with tempfile.TemporaryDirectory(prefix=storage.TEMPORARY_PREFIX, dir=folder) as scratch:
-        yield Path(scratch)
+        try:
+            yield Path(scratch)
+        except OSError as error:
+            if error.errno == errno.ENOSPC and error.filename is None:  # a write names no file
+                error.filename = scratch
+            raise
 
 
 @contextmanager

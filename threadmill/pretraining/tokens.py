@@ -1,5 +1,7 @@
 """Tokenises the parts of a corpus into one store, block by block on several threads, in the parts' order."""
 
+import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +13,10 @@ from threadmill.documents.sources import Part
 from threadmill.engine.ordered import map_in_order
 from threadmill.pretraining.store import StoreWriter, TokenStore
 from threadmill.vocab.vocabulary import TokenLines, Vocabulary
+
+log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LINES = 15.0
 
 
 def tokenise(
@@ -34,7 +40,11 @@ def tokenise(
     """
 
     def blocks() -> Iterator[tuple[Part, DocumentBlock]]:
-        for part in parts:
+        told = time.monotonic()
+        for number, part in enumerate(parts):
+            if time.monotonic() - told > _SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+                log.info("records: %d of %d parts tokenised", number, len(parts))
             for block in read_part(part, keep_prefixes=keep_prefixes, counters=counters):
                 yield part, block
 
