@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := train,dev,bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench ui constraints clean
+.PHONY: help install demo test test-slow test-interop lint bench ui constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -36,6 +36,11 @@ test: install ## run the tests
 test-slow: install ## run the slow tests: kills in the middle, TensorFlow's own readers
 	@$(BIN)/python -m pytest -m slow
 
+test-interop: install ## read what we write with the software of others, in an environment of its own
+	@test -x .interop/bin/python || $(PYTHON) -m venv .interop
+	@$(BIN)/python -m uv pip install --quiet --python .interop/bin/python --requirement tests/interop/requirements.txt
+	@INTEROP_PYTHON=.interop/bin/python $(BIN)/python -m pytest tests/interop
+
 lint: install ## check style, imports and types
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check --quiet .
@@ -51,5 +56,5 @@ constraints: ## renew constraints.txt: the newest versions that fit together
 	@$(BIN)/python -m uv --version | sed -E 's/^uv ([0-9.]+).*/uv==\1/' >> constraints.txt
 
 clean: ## remove all that the other targets made
-	@rm -rf $(VENV) .threadmill .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) .interop .threadmill .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Asset, TaskGroup, chain
 
 from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, VocabularyOperator
-from operators.release import PublishOperator
+from operators.release import PublishOperator, TextReportOperator
 from operators.templates import planned, planned_list
 from operators.text import CorpusOperator, PlanTextCorpus
 from operators.text_params import text_params
@@ -56,8 +56,10 @@ with DAG(
         )  # fmt: skip
         evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"))
 
-    with TaskGroup("release", tooltip="The assets that other DAGs wait for", prefix_group_id=False):
-        made = {f"text_{name}": planned(name) for name in ("corpus", "records", "model")}
-        publish = PublishOperator(task_id="publish", datasets=made, assets=ASSETS)
+    with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):
+        made = {name: planned(name) for name in ("corpus", "vocabulary", "records", "model", "evaluation")}
+        report = TextReportOperator(task_id="report", datasets=made, uri=planned("report"))
+        published = {asset.name: made[asset.name.removeprefix("text_")] for asset in ASSETS}
+        publish = PublishOperator(task_id="publish", datasets=published, assets=ASSETS)
 
-    chain(plan, corpus, vocabulary, records, train, evaluate, publish)
+    chain(plan, corpus, vocabulary, records, train, evaluate, report, publish)

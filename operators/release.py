@@ -52,6 +52,27 @@ class ReportOperator(StageOperator):
         )
 
 
+class TextReportOperator(StageOperator):
+    """The report page and dataset card of a run over a text corpus.
+
+    Args:
+        datasets: URIs of corpus, vocabulary, records, model and evaluation, by these names.
+    """
+
+    template_fields: Sequence[str] = ("uri", "datasets")
+    ui_color = "#f3e8fd"
+
+    def __init__(self, *, datasets: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.datasets = datasets
+
+    def make_stage(self, context: "Context") -> "Stage":
+        """The report stage."""
+        from threadmill.reports.text_stage import TextReportStage
+
+        return TextReportStage(**{f"{name}_uri": uri for name, uri in self.datasets.items()})
+
+
 class PublishOperator(BaseOperator):
     """Tells Airflow, and so the DAGs scheduled on these assets, that the datasets are there.
 
