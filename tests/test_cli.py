@@ -61,7 +61,8 @@ def test_the_commands_of_the_contract_are_there() -> None:
 @pytest.mark.parametrize("command", commands(build_parser()), ids=" ".join)
 def test_help_ends_with_an_example_that_the_shell_takes(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     text = shown(capsys, *command, "--help")
-    program, *arguments = shlex.split(text.rpartition("example:\n  ")[2])
+    example = text.rpartition("example:\n  ")[2].partition(" < ")[0]  # the rest is for the shell around it
+    program, *arguments = shlex.split(example)
     assert program == "threadmill"
     assert arguments[: len(command)] == command
     assert build_parser().parse_args(arguments).run
