@@ -3,6 +3,12 @@
 import subprocess
 import sys
 
-for name in ("benchmarks.reddit", "benchmarks.deduplication", "benchmarks.pretraining", "benchmarks.parse_dags"):
+for name in (
+    "benchmarks.reddit",
+    "benchmarks.deduplication",
+    "benchmarks.tokenising",
+    "benchmarks.pretraining",
+    "benchmarks.parse_dags",
+):
     print(f"\n== {name}", flush=True)
     subprocess.run([sys.executable, "-m", name], check=True)

@@ -20,12 +20,8 @@ from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Manifest
 
 _LENGTH, _PREDICTIONS, _DUPES = 128, 20, 5
-_OBJECTIVES = {
-    "bert": ["--max-predictions", str(_PREDICTIONS), "--dupe-factor", str(_DUPES)],
-    "roberta": [],
-    "seq2seq": [],
-    "causal": [],
-}
+_OBJECTIVES = {"bert": ["--max-predictions", str(_PREDICTIONS)], "roberta": [], "seq2seq": [], "causal": []}
+_DATATROVE_RATE = 9_000  # comments a CPU second, measured on a machine about twice as fast as this project's
 _TRAINER = """
 import sys
 from tokenizers import BertWordPieceTokenizer
@@ -46,6 +42,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--size", type=int, default=30_000, help="entries of the vocabulary")
     parser.add_argument("--lines", type=int, default=1_000_000, help="lines that the vocabulary is trained on")
+    parser.add_argument("--comments", type=int, default=200_000, help="comments on the way to tokens; 0: leave it out")
+    parser.add_argument("--datatrove", help="a Python that has datatrove, tokenizers and orjson, to measure it beside us")
     parser.add_argument("--text", type=Path, help="a text to use instead of the generated prose: one sentence a line")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -56,6 +54,8 @@ def main() -> None:
         rate = _records(folder, text, arguments.runs)
         if arguments.peer_megabytes:
             _peer(folder, arguments.peer_megabytes, rate)
+        if arguments.comments:
+            _comments(folder, arguments.comments, arguments.datatrove)
 
 
 def _prose(path: Path, megabytes: int) -> Path:
@@ -82,21 +82,24 @@ def _vocabulary(folder: Path, size: int, lines: int, runs: int) -> None:
 
 def _records(folder: Path, text: Path, runs: int) -> float:
     """Prints a line an objective; returns the instances a second of BERT's."""
-    rate, size = 0.0, text.stat().st_size / 1e6
-    print(f"\n{size:.0f} MB of prose to records of {_LENGTH} tokens, dupe factor {_DUPES} for bert")
-    print(f"{'objective':<12}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{'records':>11}{'records/s':>11}{'M tokens/s':>12}")
+    rate, token_rate, size = 0.0, 0.0, text.stat().st_size / 1e6
+    print(f"\n{size:.0f} MB of prose to records of {_LENGTH} tokens, dupe factor {_DUPES}")
+    print(
+        f"{'objective':<12}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{'records':>11}{'records/s':>11}{'M tokens/s':>12}{'of bert':>9}"
+    )
     for objective, settings in _OBJECTIVES.items():
         output = folder / objective
-        command = _threadmill("records", str(text), "--vocab", str(folder / "vocabulary"), "--objective", objective)
-        cost = _timed([*command, "--max-seq-length", str(_LENGTH), *settings, "--output", str(output)], output, runs)
+        command = _threadmill("records", str(text), "--vocab", str(folder / "vocabulary"), "--objective", objective, *settings)
+        lengths = ["--max-seq-length", str(_LENGTH), "--dupe-factor", str(_DUPES)]
+        cost = _timed([*command, *lengths, "--output", str(output)], output, runs)
         manifest = Dataset.open(str(output)).manifest
-        tokens = _tokens(manifest)
+        tokens = _tokens(manifest) / cost.wall / 1e6
+        rate, token_rate = rate or manifest.records / cost.wall, token_rate or tokens
         print(
             f"{objective:<12}{cost.wall:>8.2f}{cost.cpu:>8.2f}{cost.peak_mb:>9.0f}{manifest.records:>11,}"
-            f"{manifest.records / cost.wall:>11,.0f}{tokens / cost.wall / 1e6:>12.2f}",
+            f"{manifest.records / cost.wall:>11,.0f}{tokens:>12.2f}{tokens / token_rate:>9.2f}",
             flush=True,
         )
-        rate = rate or manifest.records / cost.wall
         shutil.rmtree(output)
     return rate
 
@@ -119,6 +122,28 @@ def _peer(folder: Path, megabytes: int, rate: float) -> None:
     classic = instances / seconds
     print(f"the classic script, 2 processes, {megabytes} MB: {instances:,} records in {seconds:.1f} s = {classic:,.0f}/s")
     print(f"threadmill records, bert: {rate / classic:.1f} times its rate", flush=True)
+
+
+def _comments(folder: Path, comments: int, datatrove: str | None) -> None:
+    """Prints how many comments a CPU second go from a dump through the filters to tokens."""
+    dumps, output = folder / "dumps", folder / "reddit"
+    run(_threadmill("sample", "--comments", str(comments), "--output", str(dumps)))
+    (dump,) = map(str, dumps.glob("RC_*.zst"))
+    filtered = run(_threadmill("reddit", dump, "--output", str(output)))
+    conversations, vocabulary = str(output / "conversations"), str(folder / "reddit-vocabulary")
+    run(_threadmill("vocab", "train", conversations, "--output", vocabulary))
+    settings = ["--vocab", vocabulary, "--objective", "causal", "--output", str(folder / "runs")]
+    cost = filtered.cpu + run(_threadmill("records", conversations, *settings)).cpu
+    rate, peer = comments / cost, float(_DATATROVE_RATE)
+    print(f"\n{comments:,} comments to filtered conversations to tokens: {cost:.1f} CPU s = {rate:,.0f} comments/CPU s")
+    if datatrove:
+        script = [datatrove, "benchmarks/datatrove_tokens.py", str(dumps), f"{vocabulary}/tokenizer.json", str(folder / "peer")]
+        taken = float(subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()[-1])
+        peer = comments / taken
+        print(f"datatrove, read, filter and tokenise: {taken:.1f} CPU s = {peer:,.0f} comments/CPU s")
+    print(
+        f"ratio: {rate / peer:.1f}{'' if datatrove else ' (datatrove as it was measured once, on a faster machine)'}", flush=True
+    )
 
 
 def _timed(command: list[str], output: Path, runs: int) -> Cost:
