@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--size", type=int, default=30_000, help="entries of the vocabulary")
     parser.add_argument("--lines", type=int, default=1_000_000, help="lines that the vocabulary is trained on")
-    parser.add_argument("--comments", type=int, default=200_000, help="comments on the way to tokens; 0: leave it out")
+    parser.add_argument("--comments", type=int, default=500_000, help="comments on the way to tokens; 0: leave it out")
     parser.add_argument("--datatrove", help="a Python that has datatrove, tokenizers and orjson, to measure it beside us")
     parser.add_argument("--text", type=Path, help="a text to use instead of the generated prose: one sentence a line")
     arguments = parser.parse_args()
