@@ -84,9 +84,8 @@ def _records(folder: Path, text: Path, runs: int) -> float:
     """Prints a line an objective; returns the instances a second of BERT's."""
     rate, token_rate, size = 0.0, 0.0, text.stat().st_size / 1e6
     print(f"\n{size:.0f} MB of prose to records of {_LENGTH} tokens, dupe factor {_DUPES}")
-    print(
-        f"{'objective':<12}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{'records':>11}{'records/s':>11}{'M tokens/s':>12}{'of bert':>9}"
-    )
+    names = f"{'records':>11}{'records/s':>11}{'M tokens/s':>12}{'of bert':>9}"
+    print(f"{'objective':<12}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{names}")
     for objective, settings in _OBJECTIVES.items():
         output = folder / objective
         command = _threadmill("records", str(text), "--vocab", str(folder / "vocabulary"), "--objective", objective, *settings)
