@@ -116,6 +116,20 @@ class TestADatasetThatIsThere:
         assert names(uri) == ["manifest.json", "train-00000-of-00001.txt"]
         assert manifest.config == {"shards": 1, "step": 1}
 
+    def test_of_another_stage_is_refused_and_left_whole(self, control: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        run_stage(NumbersStage(str(control)), uri, workers=1)
+        monkeypatch.setattr(NumbersStage, "name", "letters")
+        with pytest.raises(InputError, match=f"letters: {uri} is a dataset of the stage numbers; name another folder"):
+            run_stage(NumbersStage(str(control), NumbersConfig(step=3)), uri, workers=1)
+        assert verify(uri) == []
+
+    def test_that_is_an_input_is_refused_and_left_whole(self, control: Path, uri: str) -> None:
+        manifest = run_stage(NumbersStage(str(control)), uri, workers=1)
+        there = InputEntry("numbers", manifest.digest, uri + "/")
+        with pytest.raises(InputError, match="is an input, so that it cannot be the output"):
+            run_stage(NumbersStage(str(control), NumbersConfig(step=3), inputs=(there,)), uri, workers=1)
+        assert verify(uri) == []
+
     def test_of_the_same_shards_but_other_settings_is_replaced(self, control: Path, uri: str) -> None:
         run_stage(NumbersStage(str(control)), uri, workers=1)
         ran(control)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
@@ -33,7 +33,8 @@ def run_stage(
 
     Raises:
         DatasetLockedError: another process is writing it.
-        InputError: an input is incomplete, and ``allow_partial`` is not set.
+        InputError: an input is incomplete, and ``allow_partial`` is not set; or ``uri`` is an input, or has a dataset of
+            another stage, which this run would delete.
         ThreadmillError: the stage could not finish; there is no manifest then.
     """
     made = storage.make_directory(uri)
@@ -49,6 +50,7 @@ def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None, a
         plan = stage.plan()
         if plan.partial and not (allow_partial or stage.takes_partial):
             raise InputError(_partial_inputs(stage, plan))
+        _refuse_other_dataset(stage, plan, uri)
         if not plan.tasks:
             raise InputError(f"{stage.name}: nothing to do, its inputs hold no records; name other inputs")
         try:
@@ -59,6 +61,18 @@ def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None, a
             return _run(stage, plan, uri, name or storage.name_of(uri), workers or available_workers())
         finally:
             tidy(uri)
+
+
+def _refuse_other_dataset(stage: Stage, plan: Plan, uri: str) -> None:
+    """A slip of the folder's name must not cost a dataset that is not this stage's to replace."""
+    if uri.rstrip("/") in {entry.uri.rstrip("/") for entry in plan.inputs}:
+        raise InputError(f"{stage.name}: {uri} is an input, so that it cannot be the output; name another folder")
+    with suppress(IntegrityError):  # a damaged manifest tells no stage
+        manifest = find_manifest(uri)
+        if manifest is not None and manifest.stage != stage.name:
+            raise InputError(
+                f"{stage.name}: {uri} is a dataset of the stage {manifest.stage}; name another folder, or delete that one first"
+            )
 
 
 def _partial_inputs(stage: Stage, plan: Plan) -> str:
