@@ -63,6 +63,13 @@ def test_a_dataset_of_another_stage_is_refused(tmp_path: Path) -> None:
         open_corpora([str(tmp_path)])
 
 
+def test_a_folder_of_datasets_is_not_taken_for_text(tmp_path: Path) -> None:
+    (tmp_path / "run" / "corpus").mkdir(parents=True)
+    write_corpus(tmp_path / "run" / "corpus", {"train-00000-of-00001.txt": "a\n"})
+    with pytest.raises(InputError, match="run/corpus is a dataset within the folder that was named; name the datasets"):
+        open_corpora([str(tmp_path / "run")])
+
+
 def test_nothing_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere does not exist"):
         open_corpora([str(tmp_path / "nowhere")])

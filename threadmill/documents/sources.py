@@ -105,6 +105,8 @@ def _files(uri: str) -> list[tuple[str, str]]:
         if not storage.exists(uri):
             raise InputError(f"{uri} does not exist; name a text file, a folder of them, or a dataset")
         return [(storage.name_of(uri), uri)]
+    if storage.exists(storage.join(uri, MANIFEST_NAME)):  # below the folder that was named
+        raise InputError(f"{uri} is a dataset within the folder that was named; name the datasets that you mean")
     found = [(name, storage.join(uri, name)) for name in storage.list_names(uri) if not name.startswith((".", "_"))]
     files = [
         (f"{name}/{below}" if storage.is_directory(path) else name, file)

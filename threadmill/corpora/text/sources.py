@@ -49,8 +49,7 @@ def _sources(uri: str, format: str) -> Iterator[Source]:
 
 
 def _folder(uri: str, format: str) -> Iterator[Source]:
-    if storage.exists(storage.join(uri, MANIFEST_NAME)):
-        raise InputError(f"{uri} is a dataset of Threadmill's, which `vocab train` and `records` read as it is; name raw text")
+    _refuse_dataset(uri)
     if is_saved_dataset(uri) and format in (AUTO, "huggingface"):
         for name, file, split in arrow_files(uri):
             yield Source(name, file, "huggingface", split)
@@ -64,6 +63,11 @@ def _folder(uri: str, format: str) -> Iterator[Source]:
         yield Source(name, file, source_format(file) if format == AUTO else format)
 
 
+def _refuse_dataset(uri: str) -> None:
+    if storage.exists(storage.join(uri, MANIFEST_NAME)):
+        raise InputError(f"{uri} is a dataset of Threadmill's, which `vocab train` and `records` read as it is; name raw text")
+
+
 def _files(uri: str, prefix: str) -> Iterator[tuple[str, str]]:
     """Files in a folder and below, sorted, each with its name below it; those that begin with . or _ are no text."""
     for name in storage.list_names(uri):
@@ -71,6 +75,7 @@ def _files(uri: str, prefix: str) -> Iterator[tuple[str, str]]:
             continue
         path = storage.join(uri, name)
         if storage.is_directory(path):
+            _refuse_dataset(path)
             yield from _files(path, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", path
