@@ -114,6 +114,15 @@ def test_googles_bare_vocab_txt_loads_as_a_folder_and_as_a_file(tmp_path, end):
         assert vocabulary.encode(["Unseen É"]).ids.tolist() == [6, 7, 2]
 
 
+def test_the_vocab_txt_of_a_dataset_is_that_dataset(tmp_path):
+    conversations = write_conversations(tmp_path / "conversations", {"train": [made_examples(30)]})
+    run_stage(VocabularyStage(conversations, VocabularyConfig(vocab_size=90, lowercase=False)), str(tmp_path / "vocabulary"))
+    vocabulary = Vocabulary.load(str(tmp_path / "vocabulary" / "vocab.txt"))
+    assert vocabulary == Vocabulary.load(str(tmp_path / "vocabulary"))
+    assert not vocabulary.lowercase
+    assert vocabulary.digest == Vocabulary.load(str(tmp_path / "vocabulary")).digest
+
+
 def test_a_bare_vocabulary_is_cased_where_one_says_so(tmp_path):
     vocabulary = Vocabulary.load(write_google(tmp_path, *GOOGLE), cased=True)
     assert vocabulary.encode(["unseen é Unseen"]).ids.tolist() == [6, 7, 8, 2]

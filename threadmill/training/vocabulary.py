@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
-from threadmill.datasets.manifest import MANIFEST_NAME, InputEntry
+from threadmill.datasets.manifest import InputEntry
 from threadmill.errors import InputError, IntegrityError
-
-VOCAB_NAME = "vocab.txt"
+from threadmill.vocab.files import VOCAB_NAME, bare_vocab_file, vocabulary_place
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,14 @@ def open_vocabulary(uri: str) -> VocabularyFiles:
         InputError: there is none.
         IntegrityError: a file was changed after it was written.
     """
-    bare = _bare_file(uri)
+    uri = vocabulary_place(uri)
+    bare = bare_vocab_file(uri)
     if bare:
         content = storage.read_bytes(bare)
         entry = InputEntry(storage.name_of(uri), hashlib.sha256(content).hexdigest(), uri)
         return VocabularyFiles(entry, {VOCAB_NAME: content}, partial=False)
     dataset = Dataset.open(uri)
     return VocabularyFiles(dataset.as_input(), _files(dataset), dataset.manifest.partial)
-
-
-def _bare_file(uri: str) -> str:
-    if not storage.is_directory(uri):
-        return uri if storage.exists(uri) else ""
-    path = storage.join(uri, VOCAB_NAME)
-    return path if storage.exists(path) and not storage.exists(storage.join(uri, MANIFEST_NAME)) else ""
 
 
 def _files(dataset: Dataset) -> Mapping[str, bytes]:

@@ -15,7 +15,7 @@ from threadmill.vocab.config import CheckConfig
 from threadmill.vocab.corpus_sample import draw_sample
 from threadmill.vocab.coverage import Coverage, measure
 from threadmill.vocab.file_check import faults_of_files
-from threadmill.vocab.files import VOCAB_NAME
+from threadmill.vocab.files import VOCAB_NAME, vocabulary_place
 from threadmill.vocab.styles import style_of
 from threadmill.vocab.vocabulary import STAGE, Vocabulary
 from threadmill.vocab.word_counts import count_words
@@ -63,6 +63,7 @@ def check_vocabulary(
         InputError: no vocabulary there, or no corpus.
         ConfigError: ``cased`` is against the manifest.
     """
+    uri = vocabulary_place(uri)
     opened = open_corpora(corpora) if corpora else None
     listed = verify(uri) if storage.exists(storage.join(uri, MANIFEST_NAME)) else []
     vocabulary = _entries(uri, cased)

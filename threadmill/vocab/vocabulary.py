@@ -15,9 +15,9 @@ import pyarrow as pa
 from threadmill.datasets import storage
 from threadmill.datasets.arrow_text import large_strings
 from threadmill.datasets.dataset import Dataset
-from threadmill.datasets.manifest import MANIFEST_NAME, InputEntry
+from threadmill.datasets.manifest import InputEntry
 from threadmill.errors import ConfigError, InputError, IntegrityError
-from threadmill.vocab.files import VOCAB_NAME
+from threadmill.vocab.files import VOCAB_NAME, bare_vocab_file, vocabulary_place
 from threadmill.vocab.styles import Style, style_of
 
 STAGE = "vocabulary"
@@ -91,7 +91,8 @@ class Vocabulary:
             IntegrityError: a file differs from what the manifest says.
             ConfigError: ``cased`` is against the manifest.
         """
-        bare = _bare_file(uri)
+        uri = vocabulary_place(uri)
+        bare = bare_vocab_file(uri)
         vocabulary = cls._load_bare(uri, bare, not cased) if bare else cls._load_dataset(uri, cased)
         assert vocabulary.specials
         return vocabulary
@@ -191,14 +192,6 @@ class Encoder(Protocol):
 
     def encode(self, lines: pa.Array) -> tuple[Ids, npt.NDArray[np.int64]]:
         """The ids (int32[t]) of lines (large_string[n], no nulls) and the lines' bounds in them (int64[n + 1])."""
-
-
-def _bare_file(uri: str) -> str:
-    """The vocab.txt at ``uri`` where no manifest goes with it, or ""."""
-    if not storage.is_directory(uri):
-        return uri if storage.exists(uri) else ""
-    path = storage.join(uri, VOCAB_NAME)
-    return path if not storage.exists(storage.join(uri, MANIFEST_NAME)) and storage.exists(path) else ""
 
 
 def _checked(dataset: Dataset, name: str) -> bytes:
