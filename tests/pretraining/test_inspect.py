@@ -51,6 +51,12 @@ def test_records_without_a_label_are_one_run():
     assert describe_record(features, VOCABULARY) == "[CLS] unseen [MASK] [SEP] word here [SEP]"
 
 
+def test_what_would_move_the_cursor_is_written_as_an_escape():
+    vocabulary = Vocabulary((*VOCABULARY.tokens, "a\nb", "\x1b[31m"))
+    features = {**BERT, "input_ids": [2, 9, UN, SEEN, 3, WORD, HERE, 3, 0, 0], "masked_lm_ids": [10, HERE, HERE, 0]}
+    assert describe_record(features, vocabulary).startswith("A        [CLS] a\\nb un {##seen=\\x1b[31m} [SEP]\nB")
+
+
 def test_pieces_of_a_word_stay_together_around_a_mask():
     features = {
         "input_ids": [2, UN, 4, SEEN, WORD, 3],
@@ -188,7 +194,7 @@ def test_a_vocabulary_that_is_gone_is_told(world, tmp_path):
     make_records(str(world / "text.txt"), vocabulary, tmp_path / "records", CausalConfig(max_seq_length=32))
     (tmp_path / "vocabulary" / "vocab.txt").unlink()
     (tmp_path / "vocabulary").rmdir()
-    with pytest.raises(InputError, match="no longer where its manifest says"):
+    with pytest.raises(InputError, match="vocabulary, where it was; name its folder with --vocab"):
         inspect_records(str(tmp_path / "records"))
 
 

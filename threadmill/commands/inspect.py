@@ -10,7 +10,8 @@ def add_parsers(parsers: Parsers) -> None:
     parser = add_command(
         parsers,
         "inspect",
-        "print pretraining records as text, with masks, segments and labels",
+        "print pretraining records as text, with masks, segments and labels; {dog=cat} is a masked token: "
+        "what the model sees, and what it must say",
         "threadmill inspect /data/reddit/2006-01/records --records 3",
         _run_inspect,
     )

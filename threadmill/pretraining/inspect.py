@@ -1,5 +1,6 @@
 """Pretraining records as text that people can read: tokens, masks, segments and labels."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -14,6 +15,7 @@ from threadmill.vocab.vocabulary import Vocabulary
 Features = Mapping[str, list[Any]]
 
 _V1_NAMES = {"input_word_ids": "input_ids", "input_type_ids": "segment_ids"}
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _INSIDE = "##"  # marks a piece that goes on inside a word, whatever the vocabulary writes for it
 
 
@@ -44,7 +46,8 @@ def describe_record(features: Features, vocabulary: Vocabulary) -> str:
     """One record as a few lines: sentence A and B of BERT's, the text of RoBERTa's, the segments or pairs of packed ones.
 
     A masked token reads ``{what the model sees=what it must say}``: ``{[MASK]=cat}``, ``{dog=cat}`` for a random
-    replacement, ``{cat=cat}`` for one left as it was; ``{[MASK]=##s}`` for a piece that goes on inside a word.
+    replacement, ``{cat=cat}`` for one left as it was; ``{[MASK]=##s}`` for a piece that goes on inside a word. Line ends
+    of the text, which some vocabularies keep, and control characters are written as Python escapes them: ``\\n``.
 
     Raises:
         InputError: the features are of none of our objectives, or an id is not in the vocabulary.
@@ -132,13 +135,19 @@ def _joined(text: str, run: Sequence[int], vocabulary: Vocabulary) -> str:
     """``text`` and then the text of ``run``, without a space where that goes on inside a word."""
     if not run:
         return text
+    more = _in_line(vocabulary.decode(run))
     if not vocabulary.continuations[run[0]] or not text:
-        return f"{text} {vocabulary.decode(run)}".lstrip()
-    return text + vocabulary.decode(run).removeprefix(_INSIDE)
+        return f"{text} {more}".lstrip()
+    return text + more.removeprefix(_INSIDE)
+
+
+def _in_line(text: str) -> str:
+    """``text`` with the characters that would move or colour what a terminal shows made visible."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def _piece(token: int, vocabulary: Vocabulary) -> str:
-    text = vocabulary.decode([token]) or vocabulary.tokens[token]
+    text = _in_line(vocabulary.decode([token]) or vocabulary.tokens[token])
     return _INSIDE + text.removeprefix(_INSIDE) if vocabulary.continuations[token] else text
 
 
@@ -167,7 +176,7 @@ def _checked_vocabulary(dataset: Dataset, vocabulary: Vocabulary | None) -> Voca
     entry = dataset.manifest.inputs[-1]
     if vocabulary is None:
         if not storage.exists(entry.uri):
-            raise InputError(f"the vocabulary of {dataset.uri} is no longer where its manifest says; name its folder")
+            raise InputError(f"the vocabulary of {dataset.uri} is not at {entry.uri}, where it was; name its folder with --vocab")
         vocabulary = Vocabulary.load(entry.uri)
     if vocabulary.digest != entry.digest:
         raise InputError(
