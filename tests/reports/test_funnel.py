@@ -23,6 +23,12 @@ def test_steps_tell_what_each_stage_counted_in_its_own_units() -> None:
     assert (records.read, records.kept, records.written) == (75, 75, 300)
 
 
+def test_records_alone_or_of_a_text_corpus_count_documents() -> None:
+    for run in (RUN[2:], [manifest("corpus", Counters(75, 75, 900)), RUN[2]]):
+        assert funnel(run)[-1].unit == "documents"
+    assert funnel(RUN)[-1].unit == "examples"
+
+
 def test_a_stage_of_another_kind_counts_records() -> None:
     (step,) = funnel([manifest("translate", Counters(3, 3, 3))])
     assert (step.unit, step.written_unit) == ("records", "records")

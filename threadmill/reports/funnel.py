@@ -16,12 +16,13 @@ _UNITS = {
     "conversations": ("comments", "examples"),
     "deduplicate": ("examples", "examples"),
     "vocabulary": ("lines", "entries"),
-    "records": ("examples", "records"),
+    "records": ("documents", "records"),
     "train": ("records", "models"),
     "evaluate": ("records", "evaluations"),
     "report": ("datasets", "files"),
 }
-_OF_TEXT = {"records": ("documents", "records")}  # where the road begins with a text corpus
+_OF_CONVERSATIONS = {"records": ("examples", "records")}  # whose documents are examples
+_MAKES_EXAMPLES = {"conversations", "deduplicate"}
 _RECORDS = ("records", "records")
 _IN_ONE_PASS = {"source_month"}  # settings of how sources are read
 
@@ -55,7 +56,7 @@ class FunnelStep:
 def funnel(manifests: Iterable[Manifest]) -> list[FunnelStep]:
     """The steps of the given datasets, in the order given; those of one stage in a row, such as months, are one step."""
     steps = [list(group) for _, group in groupby(manifests, attrgetter("stage"))]
-    units = {**_UNITS, **_OF_TEXT} if steps and steps[0][0].stage == "corpus" else _UNITS
+    units = {**_UNITS, **_OF_CONVERSATIONS} if _MAKES_EXAMPLES & {step[0].stage for step in steps} else _UNITS
     return [_step(step, units) for step in steps]
 
 
