@@ -45,7 +45,8 @@ def _add_setting(group: Any, setting: Setting) -> None:
 
 def _as_flag(help: str) -> str:
     """As the flags' own helps are written: they begin with a small letter."""
-    return help[0].lower() + help[1:] if help.split()[0].istitle() else help
+    rest = help.split()[0][1:]
+    return help[0].lower() + help[1:] if rest == rest.lower() else help  # not HTML
 
 
 def _default(value: Any) -> str:

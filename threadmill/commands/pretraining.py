@@ -26,14 +26,14 @@ def add_parsers(parsers: Parsers) -> None:
     parser.add_argument(
         "corpora", nargs="+", metavar="CORPUS", help="text file, folder of them, or dataset of text or conversations"
     )
-    parser.add_argument("--vocab", required=True, metavar="DIR", help="vocabulary dataset, or folder of a vocab.txt")
+    parser.add_argument("--vocab", required=True, metavar="DIR", help="vocabulary dataset, or a folder with Google's vocab.txt")
     parser.add_argument("--objective", default="bert", choices=tuple(CONFIGS), help="what the records teach (default: bert)")
     parser.add_argument("--seed", dest="random_seed", type=int, metavar="N", help="the same as --random-seed")
     parser.add_argument(
         "--max-predictions", dest="max_predictions_per_seq", type=int, metavar="N", help="the same as --max-predictions-per-seq"
     )
     add_output(parser)
-    add_settings(parser, RecordsConfig, title="settings of every objective (defaults: those of bert)")
+    add_settings(parser, RecordsConfig, title=f"settings of every objective ({_other_defaults()})")
     for title, config, names in _groups():
         others = tuple(setting.name for setting in settings_of(config) if setting.name not in names)
         add_settings(parser, config, title=f"settings of {title}", without=others)
@@ -47,6 +47,17 @@ def _groups() -> list[tuple[str, type[RecordsConfig], list[str]]]:
         if name not in common:
             groups.setdefault(owners, []).append(name)
     return [(", ".join(owners), CONFIGS[owners[0]], names) for owners, names in groups.items()]
+
+
+def _other_defaults() -> str:
+    """The objectives' defaults that are not the base's, which the flags' helps tell."""
+    base = {setting.name: setting.default for setting in settings_of(RecordsConfig)}
+    others: dict[str, list[str]] = {}
+    for objective, config in CONFIGS.items():
+        for setting in settings_of(config):
+            if setting.default != base.get(setting.name, setting.default):
+                others.setdefault(f"--{setting.name.replace('_', '-')} {setting.default}", []).append(objective)
+    return "but for " + "; ".join(f"{value} by default for {', '.join(names)}" for value, names in others.items())
 
 
 def _owners() -> dict[str, tuple[str, ...]]:

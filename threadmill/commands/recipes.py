@@ -27,7 +27,7 @@ def add_parsers(parsers: Parsers) -> None:
         metavar="RECIPE",
         help="; ".join(f"{name}: {recipe.description}" for name, recipe in RECIPES.items()).replace("%", "%%"),
     )
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="text files, or folders of them")
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="what `threadmill corpus` takes")
     parser.add_argument(
         "--output", required=True, metavar="DIR", help="the folder of the datasets: corpus, vocabulary, records, and model"
     )

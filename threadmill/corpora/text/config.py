@@ -20,7 +20,7 @@ class NormalizationConfig:
     remove_format: bool = setting(
         False, "Invisible format characters go: marks of direction, zero-width spaces and joiners, soft hyphens"
     )
-    remove_diacritics: bool = setting(False, "Arabic vowel signs and other marks of recitation go")
+    remove_diacritics: bool = setting(False, "The vowel signs of Arabic and other marks of recitation go")
     remove_tatweel: bool = setting(False, "The Arabic letter-stretching sign goes")
     max_repeats: int = setting(0, "The same letter in a row at most, so that elongated words are one; 0: any", minimum=0)
     urls: str = setting(KEEP, "Web addresses stay, become url_token, or go", choices=_TREATMENTS)
