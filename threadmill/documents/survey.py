@@ -106,11 +106,13 @@ def survey_corpus(uri: str, documents: int, workers: int = 2) -> Survey:
     """
     found = {split: _Tallies() for split in Dataset.open(uri, CORPUS).splits()}
     best: list[_Candidate] = []
-    for part in map_in_order(partial(_survey_part, documents=documents), open_corpora([uri]).parts, workers):
-        tallies = found[part.split]
-        before = tallies.document_lines.total()
-        best = _least([*best, *(replace(one, number=one.number + before) for one in part.best)], documents)
-        tallies.update(part.tallies)
+    corpora = open_corpora([uri])
+    with corpora.unchanged():
+        for part in map_in_order(partial(_survey_part, documents=documents), corpora.parts, workers):
+            tallies = found[part.split]
+            before = tallies.document_lines.total()
+            best = _least([*best, *(replace(one, number=one.number + before) for one in part.best)], documents)
+            tallies.update(part.tallies)
     chosen = tuple(ChosenDocument(one.split, one.number, one.lines, tuple(one.first_lines)) for one in best)
     return Survey({split: tallies.survey() for split, tallies in found.items()}, chosen)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from threadmill.corpora.addresses import public_uri
+from threadmill.corpora.encodings import refuse_no_text
 from threadmill.corpora.reddit.compression import DamagedStreamError, decompressed
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
@@ -84,6 +85,8 @@ def _pieces(uri: str, start: int, stop: int) -> Iterator[bytes]:
         first = start == 0
         try:
             for piece in source:
+                if first:
+                    refuse_no_text(piece, uri)
                 yield piece.removeprefix(_BYTE_ORDER_MARK) if first else piece
                 first = False
         except DamagedStreamError as error:

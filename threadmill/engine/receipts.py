@@ -11,9 +11,8 @@ from threadmill.datasets.counters import Counters
 from threadmill.datasets.digest import canonical_json
 from threadmill.datasets.manifest import MANIFEST_NAME, FileEntry
 from threadmill.datasets.shards import ShardName
+from threadmill.datasets.unfinished import RECEIPTS
 from threadmill.engine.stage import TaskResult
-
-RECEIPTS = ".receipts"
 
 
 def mark_unfinished(uri: str) -> None:

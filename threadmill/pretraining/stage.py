@@ -112,11 +112,12 @@ class RecordsStage(StreamStage):
     def _tokenise(self, split: str, folder: Path, counters: Counters, workers: int) -> TokenStore:
         parts = [part for part in self._opened.corpora.parts if part.split == split]
         objective = self._opened.objective
-        store = tokenise(
-            *(parts, objective.vocabulary, folder / "tokens", counters),
-            keep_prefixes=self.config.keep_prefixes,
-            workers=workers,
-        )
+        with self._opened.corpora.unchanged(split):
+            store = tokenise(
+                *(parts, objective.vocabulary, folder / "tokens", counters),
+                keep_prefixes=self.config.keep_prefixes,
+                workers=workers,
+            )
         for part in store.parts:
             for reason, count in objective.dropped(store, part).items():
                 counters.kept -= count

@@ -6,6 +6,7 @@ from typing import Any
 
 from threadmill.datasets import storage
 from threadmill.datasets.manifest import MANIFEST_NAME
+from threadmill.datasets.unfinished import refuse_unfinished
 
 VOCAB_NAME, TOKENIZER_NAME, TOKENIZER_CONFIG_NAME = "vocab.txt", "tokenizer.json", "tokenizer_config.json"
 ENTRIES_NAME, MERGES_NAME = "vocab.json", "merges.txt"
@@ -32,5 +33,6 @@ def bare_vocab_file(uri: str) -> str:
     """The vocab.txt at ``uri``, the file or its folder, where no manifest goes with it; else ""."""
     if not storage.is_directory(uri):
         return uri if storage.exists(uri) else ""
+    refuse_unfinished(uri)  # vocab.txt is the first of the files that a run writes
     path = storage.join(uri, VOCAB_NAME)
     return path if storage.exists(path) and not storage.exists(storage.join(uri, MANIFEST_NAME)) else ""

@@ -55,12 +55,12 @@ class VocabularyStage(MapStage):
                 raise InputError(f"{uri} holds no text; leave it out, or name a corpus with text")
             if "train" not in splits:
                 raise InputError(f"{uri} has no train split (its splits: {', '.join(splits)}); name a corpus that has one")
-        return Plan(corpora.inputs, (Task(STAGE),), (Field("token", "string"),), corpora.partial)
+        return Plan(corpora.inputs, (Task(STAGE, corpora),), (Field("token", "string"),), corpora.partial)
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Draws the sample, trains, measures and writes."""
         counters = Counters()
-        sample, held_out, source = self._samples(open_corpora(self.corpora), counters)
+        sample, held_out, source = self._samples(task.payload, counters)
         training = self._train(sample)
         counters.kept, counters.written = len(sample), len(training.tokens)
         vocabulary = self._vocabulary(training)
@@ -83,11 +83,12 @@ class VocabularyStage(MapStage):
 
     def _samples(self, corpora: Corpora, counters: Counters) -> tuple[Sample, Sample, str]:
         """The lines to train on, those to measure on, and where the latter are from."""
-        sample = draw_sample(corpora, "train", self.config.sample_lines, self.config.seed, counters)
+        with corpora.unchanged():
+            sample = draw_sample(corpora, "train", self.config.sample_lines, self.config.seed, counters)
+            held_out = draw_sample(corpora, "validation", self.config.held_out_lines, self.config.seed)
         if not len(sample):
             names = ", ".join(self.corpora)
             raise InputError(f"{names}: the train split has no line of text; name a corpus with text, or check what made it")
-        held_out = draw_sample(corpora, "validation", self.config.held_out_lines, self.config.seed)
         if len(held_out):
             return sample, held_out, "validation split"
         held_out, sample = sample.split(min(self.config.held_out_lines, -(-len(sample) // _HELD_BACK), len(sample) - 1))

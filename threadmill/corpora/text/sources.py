@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from threadmill.corpora.addresses import is_on_the_web, public_uri
+from threadmill.corpora.source_files import folder_files, refuse_irregular
 from threadmill.corpora.text.config import AUTO
 from threadmill.corpora.text.formats import source_format
 from threadmill.corpora.text.huggingface import arrow_files, is_saved_dataset
@@ -43,39 +44,23 @@ def _sources(uri: str, format: str) -> Iterator[Source]:
     elif storage.is_directory(uri):
         yield from _folder(uri, format)
     elif storage.exists(uri):
+        refuse_irregular(uri)
         yield Source(storage.name_of(uri), uri, source_format(uri) if format == AUTO else format)
     else:
         raise InputError(f"{uri} does not exist; name a file of text, a folder of them, or a saved dataset")
 
 
 def _folder(uri: str, format: str) -> Iterator[Source]:
-    _refuse_dataset(uri)
+    if storage.exists(storage.join(uri, MANIFEST_NAME)):
+        raise InputError(f"{uri} is a dataset of Threadmill's, which `vocab train` and `records` read as it is; name raw text")
     if is_saved_dataset(uri) and format in (AUTO, "huggingface"):
         for name, file, split in arrow_files(uri):
             yield Source(name, file, "huggingface", split)
         return
     if format == "huggingface":
         raise InputError(f"{uri} holds neither dataset_dict.json nor state.json; name a folder that save_to_disk has written")
-    files = list(_files(uri, ""))
+    files = list(folder_files(uri))
     if not files:
         raise InputError(f"{uri} is a folder without a file; name a file of text, or a folder of them")
     for name, file in files:
         yield Source(name, file, source_format(file) if format == AUTO else format)
-
-
-def _refuse_dataset(uri: str) -> None:
-    if storage.exists(storage.join(uri, MANIFEST_NAME)):
-        raise InputError(f"{uri} is a dataset of Threadmill's, which `vocab train` and `records` read as it is; name raw text")
-
-
-def _files(uri: str, prefix: str) -> Iterator[tuple[str, str]]:
-    """Files in a folder and below, sorted, each with its name below it; those that begin with . or _ are no text."""
-    for name in storage.list_names(uri):
-        if name.startswith((".", "_")):
-            continue
-        path = storage.join(uri, name)
-        if storage.is_directory(path):
-            _refuse_dataset(path)
-            yield from _files(path, f"{prefix}{name}/")
-        else:
-            yield f"{prefix}{name}", path

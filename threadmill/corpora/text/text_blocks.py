@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from threadmill.corpora.addresses import public_uri
+from threadmill.corpora.encodings import refuse_no_text
 from threadmill.corpora.reddit.compression import DamagedStreamError, decompressed
 from threadmill.corpora.reddit.sources import readable
 from threadmill.corpora.text.sentences import cut_place
@@ -16,7 +17,6 @@ from threadmill.errors import InputError
 BLOCK_BYTES = 4 << 20
 _LONGEST_BYTES = 2 * BLOCK_BYTES  # a line that is longer is cut
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_OTHER_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\0\0\xfe\xff": "UTF-32"}
 _END_OF_PARAGRAPH = re.compile(rb"\n[ \t\r]*\n")
 
 
@@ -110,21 +110,12 @@ def _pieces(uri: str) -> Iterator[bytes]:
             first = True
             for piece in decompressed(stream):
                 if first:
-                    _refuse_other_encodings(piece, uri)
+                    refuse_no_text(piece, uri)
                     piece = piece.removeprefix(_BYTE_ORDER_MARK)
                 first = False
                 yield piece
         except DamagedStreamError as error:
             raise InputError(f"{public_uri(uri)}: {error}; copy or download the file again") from error
-
-
-def _refuse_other_encodings(head: bytes, uri: str) -> None:
-    for mark, encoding in _OTHER_MARKS.items():
-        if head.startswith(mark):
-            raise InputError(
-                f"{public_uri(uri)}: its byte order mark says {encoding}; convert it, for example with "
-                f"`iconv -f {encoding} -t utf-8`"
-            )
 
 
 def _not_utf8(block: TextBlock, uri: str, start: int) -> InputError:
