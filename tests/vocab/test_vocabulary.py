@@ -160,3 +160,21 @@ def test_ids_read_as_words():
 def test_a_vocabulary_that_has_been_used_can_be_sent_to_another_process():
     vocabulary = pickle.loads(pickle.dumps(VOCABULARY))
     assert vocabulary.encode(["kara"]).ids.tolist() == encoded(["kara"])[0]
+
+
+def test_a_second_entry_of_a_special_token_is_not_ordinary() -> None:
+    vocabulary = Vocabulary(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "[MASK]"))
+    assert vocabulary.ordinary_ids.tolist() == [5]
+
+
+def test_a_byte_order_mark_is_told(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\ufeff[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"vocab\.txt begins with a byte order mark"):
+        Vocabulary.load(str(tmp_path))
+
+
+def test_what_a_killed_run_left_is_no_bare_vocabulary(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")
+    (tmp_path / ".receipts").mkdir()
+    with pytest.raises(InputError, match="is the output of a run that has not ended"):
+        Vocabulary.load(str(tmp_path))

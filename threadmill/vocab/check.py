@@ -96,9 +96,11 @@ def _entries(uri: str, cased: bool) -> Vocabulary:
     if not storage.exists(path):
         raise InputError(f"{uri}: no {VOCAB_NAME} there; name a vocabulary's folder, or the file")
     try:
-        lines = storage.read_bytes(path).decode().removesuffix("\n").split("\n")
+        content = storage.read_bytes(path)
+        lines = content.decode().removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start:,} is not UTF-8; a vocabulary is text with a token a line") from None
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line:,}: not UTF-8; a vocabulary is text with a token a line") from None
     if not storage.exists(storage.join(uri, MANIFEST_NAME)):
         return Vocabulary(tuple(line.strip() for line in lines), not cased)
     config = Dataset.open(uri, STAGE).manifest.config
@@ -106,8 +108,12 @@ def _entries(uri: str, cased: bool) -> Vocabulary:
 
 
 def _faults_of_entries(vocabulary: Vocabulary, missing: Sequence[str], counts: Mapping[str, int]) -> Iterator[str]:
+    if vocabulary.tokens[0].startswith("\ufeff"):
+        yield "a byte order mark, which is part of the first token; save vocab.txt without one"
     if missing:
         yield f"no entry {', '.join(missing)}, which models need; add a line for each, or train the vocabulary again"
+    elif len(counts) == len(style_of(vocabulary.kind, vocabulary.form).specials):
+        yield "no entry but the special tokens; make one with more entries"
     blank = [number for number, token in enumerate(vocabulary.tokens) if not token]
     if blank:
         yield (
@@ -124,7 +130,8 @@ def _faults_of_entries(vocabulary: Vocabulary, missing: Sequence[str], counts: M
 
 
 def _measured(findings: Findings, vocabulary: Vocabulary, corpora: Corpora, config: CheckConfig) -> Findings:
-    sample = draw_sample(corpora, "", config.sample_lines, config.seed)
+    with corpora.unchanged():
+        sample = draw_sample(corpora, "", config.sample_lines, config.seed)
     coverage = measure(vocabulary, vocabulary.encode(sample.lines).ids, len(sample))
     characters = find_characters(count_words(sample.lines, words_of(vocabulary)), vocabulary)
     faults = (*findings.faults, *_faults_of_fit(coverage, characters, config))

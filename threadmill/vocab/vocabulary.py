@@ -148,8 +148,9 @@ class Vocabulary:
 
     @cached_property
     def ordinary_ids(self) -> Ids:
-        """int32: the ids of all tokens but the special ones, ascending."""
-        return np.setdiff1d(np.arange(len(self), dtype=np.int32), self.special_ids)
+        """int32: the ids of all tokens but those that say what a special one says, ascending."""
+        special = [number for number, token in enumerate(self.tokens) if token in self._style.specials]
+        return np.setdiff1d(np.arange(len(self), dtype=np.int32), np.array(special, np.int32))
 
     @cached_property
     def continuations(self) -> npt.NDArray[np.bool_]:
@@ -207,7 +208,10 @@ def _checked(dataset: Dataset, name: str) -> bytes:
 
 def _decoded(content: bytes, path: str) -> str:
     try:
-        return content.decode()
+        text = content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {line}: not UTF-8; a vocabulary is text with one token a line") from None
+    if text.startswith("\ufeff"):
+        raise InputError(f"{path} begins with a byte order mark, which would be part of its first token; save it without one")
+    return text
