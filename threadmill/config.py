@@ -43,8 +43,8 @@ class Setting:
 
     def _limits(self) -> str:
         if self.maximum is None:
-            return f"{self.minimum:g} or more"
-        return f"at most {self.maximum:g}" if self.minimum is None else f"from {self.minimum:g} to {self.maximum:g}"
+            return f"{self.minimum:.16g} or more"
+        return f"at most {self.maximum:.16g}" if self.minimum is None else f"from {self.minimum:.16g} to {self.maximum:.16g}"
 
 
 def _is_a(value: Any, kind: type) -> bool:

@@ -53,7 +53,7 @@ def test_both_names_of_the_most_predictions_work(here: Path) -> None:
         (["--objective", "seq2seq", "--keep-prefixes"], "--keep-prefixes is a setting of bert, roberta, causal; leave it out"),
         (["--objective", "roberta", "--no-next-sentence"], "--next-sentence is a setting of bert; leave it out"),
         (["--max-seq-length", "16", "--max-predictions", "20"], "max_predictions_per_seq is 20, more than max_seq_length 16"),
-        (["--max-seq-length", "4"], "max_seq_length is 4; it must be 5 or more"),
+        (["--max-seq-length", "4"], "max_seq_length is 4; it must be from 5 to 65536"),
         (["--workers", "0"], "--workers is 0"),
     ],
 )

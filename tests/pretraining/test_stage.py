@@ -292,7 +292,9 @@ class _Interrupted(RecordsStage):
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [
-        ({"max_seq_length": 4}, "must be 5 or more"),
+        ({"max_seq_length": 4}, "must be from 5 to 65536"),
+        ({"max_seq_length": 10**12}, "must be from 5 to 65536"),
+        ({"random_seed": 10**30}, "must be from -1000000000000000 to 1000000000000000"),
         ({"max_seq_length": 16, "max_predictions_per_seq": 17}, "more than max_seq_length 16"),
         ({"max_predictions_per_seq": 0}, "must be 1 or more"),
         ({"masked_lm_prob": 0}, "0.15 is usual"),

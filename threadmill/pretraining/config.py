@@ -6,7 +6,9 @@ from threadmill.config import check_settings, setting
 from threadmill.errors import ConfigError
 
 _SHORTEST = 5  # [CLS], a token, [SEP], a token, [SEP]
+_LONGEST = 1 << 16  # hundreds of records are laid out in memory at a time
 _MOST_SHARDS = 99_999
+_MOST_SEED = 10**15  # what any reader of JSON keeps whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +18,7 @@ class RecordsConfig:
     dupe_factor: int = setting(
         10, "Passes over each training document, each with instances and masks of its own; other splits get one", minimum=1
     )
-    random_seed: int = setting(12345, "Seed of instances and masks")
+    random_seed: int = setting(12345, "Seed of instances and masks", minimum=-_MOST_SEED, maximum=_MOST_SEED)
     keep_prefixes: bool = setting(False, "Also make instances from an example whose turns begin a longer one of its thread")
     num_shards: int = setting(
         0, "Files of the train split; 0 for as many as make them about 128 MB each", minimum=0, maximum=_MOST_SHARDS
@@ -33,7 +35,7 @@ class RecordsConfig:
 class BertConfig(RecordsConfig):
     """BERT's masked LM and next-sentence prediction, named as in google-research/bert's create_pretraining_data."""
 
-    max_seq_length: int = setting(128, "Tokens of an instance, with [CLS] and both [SEP]", minimum=_SHORTEST)
+    max_seq_length: int = setting(128, "Tokens of an instance, with [CLS] and both [SEP]", minimum=_SHORTEST, maximum=_LONGEST)
     max_predictions_per_seq: int = setting(20, "Masked tokens of an instance at most", minimum=1)
     masked_lm_prob: float = setting(0.15, "Share of an instance's tokens that are masked", minimum=0, maximum=1)
     short_seq_prob: float = setting(
@@ -60,7 +62,7 @@ class BertConfig(RecordsConfig):
 class RobertaConfig(RecordsConfig):
     """RoBERTa's full sentences (Liu et al. 2019); what masks them is a setting of training, or static here."""
 
-    max_seq_length: int = setting(128, "Tokens of an instance, with the special ones", minimum=3)
+    max_seq_length: int = setting(128, "Tokens of an instance, with the special ones", minimum=3, maximum=_LONGEST)
     max_predictions_per_seq: int = setting(20, "Masked tokens of an instance at most", minimum=1)
     masked_lm_prob: float = setting(0.15, "Share of an instance's tokens that are masked", minimum=0, maximum=1)
     do_whole_word_mask: bool = setting(False, "Mask all tokens of a word or none")
@@ -84,7 +86,7 @@ class RobertaConfig(RecordsConfig):
 class CausalConfig(RecordsConfig):
     """Causal language modelling: documents end to end, cut into runs."""
 
-    max_seq_length: int = setting(128, "Tokens of a run, separators included", minimum=2)
+    max_seq_length: int = setting(128, "Tokens of a run, separators included", minimum=2, maximum=_LONGEST)
     dupe_factor: int = setting(1, "Passes over each training document, each cut at other places", minimum=1)
     objective: str = field(default="causal", init=False)
 
@@ -93,8 +95,10 @@ class CausalConfig(RecordsConfig):
 class Seq2SeqConfig(RecordsConfig):
     """Contexts and responses for sequence-to-sequence models: every turn of a conversation is learned as a response once."""
 
-    max_seq_length: int = setting(128, "Tokens of the context, separators included", minimum=2)
-    max_target_length: int = setting(64, "Tokens of the response, with the special one that begins or ends it", minimum=2)
+    max_seq_length: int = setting(128, "Tokens of the context, separators included", minimum=2, maximum=_LONGEST)
+    max_target_length: int = setting(
+        64, "Tokens of the response, with the special one that begins or ends it", minimum=2, maximum=_LONGEST
+    )
     packing: bool = setting(True, "Pack several pairs into a record; without, each has a record of its own")
     length_buckets: int = setting(
         16, "Classes of length by which pairs are packed, the longest first; 1 packs them as they come", minimum=1

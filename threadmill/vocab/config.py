@@ -15,6 +15,8 @@ KINDS = {
     "sentencepiece-bpe": "threadmill.vocab.sentencepiece_training:train_sentencepiece",
     "bytelevel-bpe": "threadmill.vocab.bytelevel:train_bytelevel",
 }
+_MOST_ENTRIES = 4_000_000  # trainers make room for all of them at once
+_MOST_SEED = 10**15  # what any reader of JSON keeps whole
 BERT_FORM, SENTENCEPIECE_FORM = "bert", "sentencepiece"
 
 
@@ -27,7 +29,9 @@ class VocabularyConfig:
         "",
         "What a sentencepiece kind becomes: bert, a vocabulary for BERT's tokenizer (the default), or sentencepiece, a .model",
     )
-    vocab_size: int = setting(8192, "Entries at most, special tokens included", minimum=len(SPECIAL_TOKENS) + 1)
+    vocab_size: int = setting(
+        8192, "Entries at most, special tokens included", minimum=len(SPECIAL_TOKENS) + 1, maximum=_MOST_ENTRIES
+    )
     min_frequency: int = setting(2, "A pair of subwords seen less often is not merged (wordpiece and bytelevel-bpe)", minimum=1)
     lowercase: bool = setting(
         True, "Lower-case the text first; for BERT's tokenizer also strip its accents, as BERT's uncased models do"
@@ -41,7 +45,7 @@ class VocabularyConfig:
     held_out_lines: int = setting(
         20_000, "Lines at most on which the rate of [UNK] is measured; they are not trained on", minimum=1
     )
-    seed: int = setting(0, "Seed of the sample")
+    seed: int = setting(0, "Seed of the sample", minimum=-_MOST_SEED, maximum=_MOST_SEED)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -72,7 +76,7 @@ class CheckConfig:
     )
     max_tokens_per_word: float = setting(3.0, "Tokens a word at most, on average", minimum=1)
     sample_lines: int = setting(1_000_000, "Lines to measure on at most, drawn at random from all splits", minimum=1)
-    seed: int = setting(0, "Seed of the sample")
+    seed: int = setting(0, "Seed of the sample", minimum=-_MOST_SEED, maximum=_MOST_SEED)
 
     def __post_init__(self) -> None:
         check_settings(self)
