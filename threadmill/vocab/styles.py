@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from threadmill.vocab.config import SPECIAL_TOKENS
 from threadmill.vocab.files import TOKENIZER_NAME
 
 BERT, SENTENCEPIECE, BYTE_LEVEL = "bert", "sentencepiece", "bytelevel"
 CONTINUATION, WORD_START, BYTE_LEVEL_SPACE = "##", "▁", "Ġ"
 SENTENCEPIECE_NAME = "spiece.model"
 
-_BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _OTHER_SPECIALS = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 
@@ -75,7 +75,7 @@ def _join_byte_level(tokens: Sequence[str]) -> str:
 
 # The registry of styles.
 STYLES = {
-    BERT: Style(_BERT_SPECIALS, "threadmill.vocab.wordpiece_encoder:WordPieceEncoder", "", _goes_on_bert, _join_bert),
+    BERT: Style(SPECIAL_TOKENS, "threadmill.vocab.wordpiece_encoder:WordPieceEncoder", "", _goes_on_bert, _join_bert),
     SENTENCEPIECE: Style(
         *(_OTHER_SPECIALS, "threadmill.vocab.sentencepiece_encoder:SentencePieceEncoder", SENTENCEPIECE_NAME),
         *(_goes_on_sentencepiece, _join_sentencepiece),

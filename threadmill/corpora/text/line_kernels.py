@@ -8,7 +8,6 @@ from threadmill.randomness import hash_bytes, mix
 
 SPACE_KIND, REPLACEMENT_KIND, REPEAT_KIND = 1, 6, 7  # of threadmill.corpora.text.characters
 _KIND_MASK, _LETTER, _COMPOSES = 7, 64, 128
-_FORMAT_KIND = 3
 _NEWLINE, _BLANK = 10, 32
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 
