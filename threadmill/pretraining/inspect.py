@@ -173,6 +173,8 @@ def _bare_files(uri: str, split: str | None) -> list[str]:
 
 def _checked_vocabulary(dataset: Dataset, vocabulary: Vocabulary | None) -> Vocabulary:
     """The vocabulary of a dataset, which is the last of its inputs."""
+    if not dataset.manifest.inputs:
+        raise InputError(f"the manifest of {dataset.uri} names no vocabulary that its records were made with; make them again")
     entry = dataset.manifest.inputs[-1]
     if vocabulary is None:
         if not storage.exists(entry.uri):
