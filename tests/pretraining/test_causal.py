@@ -81,7 +81,7 @@ def test_bytes_depend_on_the_seed_alone(world, tmp_path):
 
 
 def test_a_length_of_no_use_is_refused():
-    with pytest.raises(ConfigError, match="must be 2 or more"):
+    with pytest.raises(ConfigError, match="must be from 2 to"):
         CausalConfig(max_seq_length=1)
 
 

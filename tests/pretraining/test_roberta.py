@@ -147,7 +147,7 @@ def test_a_vocabulary_of_special_tokens_only_is_refused(world, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [
-        ({"max_seq_length": 2}, "must be 3 or more"),
+        ({"max_seq_length": 2}, "must be from 3 to"),
         ({"max_seq_length": 16, "max_predictions_per_seq": 17}, "more than max_seq_length 16"),
         ({"masked_lm_prob": 0}, "0.15 is usual"),
     ],
