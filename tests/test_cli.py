@@ -1,4 +1,5 @@
 import argparse
+import os
 import shlex
 import subprocess
 import sys
@@ -120,3 +121,14 @@ def test_the_process_ends_with_the_status_and_without_a_traceback(tmp_path: Path
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"threadmill: error: {tmp_path}/nowhere does not exist; run the stage that writes it")
+
+
+def test_text_that_the_terminal_has_no_letters_for_is_printed_with_escapes(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nم\nم\n", encoding="utf-8")
+    words = ["vocab", "check", str(tmp_path), "--json"]
+    code = "import sys; from threadmill.cli import run; sys.argv = ['threadmill', *sys.argv[1:]]; run()"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (1, b"")
+    assert rb"such as '\u0645'" in ran.stdout

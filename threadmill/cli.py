@@ -1,6 +1,7 @@
 """The shell: ``threadmill COMMAND``. Errors a user can act on are one line and exit status 2; 130 after Ctrl-C."""
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -100,6 +101,8 @@ def run() -> NoReturn:
 
     To take the interpreter apart after gigabytes of work costs up to half a second, and all that was to be written is.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # text of any language, in whatever encoding the terminal has
+        sys.stdout.reconfigure(errors="backslashreplace")
     status = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):

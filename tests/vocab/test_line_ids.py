@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from threadmill.cli import main
 from threadmill.errors import InputError
+from threadmill.vocab import line_ids
 from threadmill.vocab.line_ids import write_ids
 from threadmill.vocab.vocabulary import Vocabulary
 
@@ -50,6 +51,12 @@ def test_the_size_of_the_blocks_does_not_show(lines, block):
 def test_a_line_that_is_not_utf8_is_named(block):
     with pytest.raises(InputError, match=r"^line 3: not UTF-8 \(byte 0xff\)"):
         ids_of(b"a\nb\nc\xff\nd\n", block=block)
+
+
+def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(monkeypatch):
+    monkeypatch.setattr(line_ids, "_LONGEST", 10)
+    with pytest.raises(InputError, match=r"^line 3: 12 bytes or more without a line's end, 10 at most"):
+        ids_of(b"a\nb\n" + b"c" * 40, block=4)
 
 
 @pytest.fixture

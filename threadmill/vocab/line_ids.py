@@ -13,6 +13,7 @@ from threadmill.kernels import kernel
 from threadmill.vocab.vocabulary import TokenLines, Vocabulary
 
 _BLOCK = 4 << 20  # bytes
+_LONGEST = 64 << 20  # bytes of a line; its ids and their text take ten times as much memory
 _NEWLINE = 10
 
 
@@ -22,11 +23,11 @@ def write_ids(vocabulary: Vocabulary, source: BinaryIO, target: IO[bytes], block
     What ends a line is a newline, with or without a carriage return before it. No [CLS] and no [SEP] is added.
 
     Args:
-        source: UTF-8; a line, however long, must fit into memory.
+        source: UTF-8, with lines of 64 MiB at most.
         block: bytes that are read at a time.
 
     Raises:
-        InputError: a line is not UTF-8.
+        InputError: a line is not UTF-8, or too long.
     """
     before = 0
     for content in _whole_lines(source, block):
@@ -39,13 +40,21 @@ def write_ids(vocabulary: Vocabulary, source: BinaryIO, target: IO[bytes], block
 def _whole_lines(source: BinaryIO, block: int) -> Iterator[bytes]:
     """The stream in pieces that end with a newline, which the last line gets if it has none."""
     parts: list[bytes] = []
+    held = done = 0
     while piece := source.read(block):
         whole, newline, rest = piece.rpartition(b"\n")
         if newline:
+            done += piece.count(b"\n")
             yield b"".join([*parts, whole, newline])
-            parts = [rest] if rest else []
+            parts, held = [rest] if rest else [], len(rest)
         else:
             parts.append(piece)
+            held += len(piece)
+        if held > _LONGEST:
+            raise InputError(
+                f"line {done + 1:,}: {held:,} bytes or more without a line's end, {_LONGEST:,} at most; `threadmill corpus` "
+                "makes sentences of any text"
+            )
     if parts:
         yield b"".join([*parts, b"\n"])
 
