@@ -50,6 +50,13 @@ def test_prefixes_are_kept_where_every_response_counts(tmp_path: Path) -> None:
     assert documents_of(path, Counters(), keep_prefixes=True) == [(0, ["Hi", "Ho"]), (0, ["Hi", "Ho", "Ha"])]
 
 
+def test_an_example_without_a_response_does_not_make_one_of_the_turn_before(tmp_path: Path) -> None:
+    path = write(tmp_path / "train-00000-of-00001.tfrecord", [("x", None, "Hi", "Ho"), ("x", "Hi", "Ho", " ")])
+    counters = Counters()
+    assert documents_of(path, counters, keep_prefixes=True) == [(0, ["Hi", "Ho"])]
+    assert counters.to_json() == {"read": 2, "kept": 1, "dropped": {"no_response": 1}, "written": 0}
+
+
 def test_turns_are_ordered_by_their_number() -> None:
     names = ["response", "context", "context/0", "context/10", "context/2", "thread_id", "context_author"]
     assert turn_columns(names) == ["context/10", "context/2", "context/0", "context", "response"]

@@ -98,3 +98,11 @@ def test_a_turn_that_documents_share_is_stored_once(tmp_path):
     assert read_back(store) == ([[[0, 1, 2], [3]], [[0, 1, 2], [4, 5]]], [[0, 1]])
     assert store.tokens == 6
     assert not store.is_contiguous
+
+
+def test_an_example_whose_response_has_no_token_is_left_out_where_responses_count(tmp_path):
+    documents = [[[1], [2]], [[1], [2], []], [[1], [], [3]]]
+    writer = StoreWriter(tmp_path / "tokens", 100, need_response=True)
+    dropped = writer.append(part("a", CONVERSATIONS_KIND), *block(documents, [0, 0, 0])) + writer.end_part()
+    assert dropped == 1
+    assert read_back(writer.open()) == ([[[1], [2]], [[1], [3]]], [[0, 1]])

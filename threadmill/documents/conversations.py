@@ -24,8 +24,9 @@ def read_conversations(
 ) -> Iterator[DocumentBlock]:
     """The examples of a shard, those of one thread as neighbours, in one block (none where nothing is left).
 
-    A turn that is only white space is left out. Dropped are examples without a turn (``empty``) and, unless
-    ``keep_prefixes``, those whose turns are the beginning of another example of the same thread (``prefix_of_longer``).
+    A turn that is only white space is left out. Dropped are examples without a turn (``empty``). With ``keep_prefixes``
+    every response counts, and those without one are dropped (``no_response``); else those whose turns are the beginning
+    of another example of the same thread (``prefix_of_longer``).
 
     Args:
         columns: the features that hold turns, oldest first; see `turn_columns`.
@@ -44,7 +45,11 @@ def read_conversations(
     rows = rows[np.asarray(present.any(axis=0))[rows]]
     counters.read += count
     counters.drop("empty", count - len(rows))
-    if not keep_prefixes:
+    if keep_prefixes:
+        answered = present[columns.index("response")][rows]
+        counters.drop("no_response", len(rows) - int(answered.sum()))
+        rows = rows[answered]
+    else:
         whole = ~_are_prefixes(*_select(grid, present, rows), threads[rows])
         counters.drop("prefix_of_longer", len(rows) - int(whole.sum()))
         rows = rows[whole]

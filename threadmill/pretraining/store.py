@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from threadmill.documents.blocks import DocumentBlock
-from threadmill.documents.sources import TEXT_KIND, Part
+from threadmill.documents.sources import CONVERSATIONS_KIND, TEXT_KIND, Part
 from threadmill.vocab.vocabulary import TokenLines
 
 Integers = npt.NDArray[np.int64]
@@ -105,11 +105,13 @@ class StoreWriter:
     Args:
         folder: an empty one, on this machine.
         vocabulary_size: decides the width of an id.
+        need_response: a conversation example whose last turn has no token is left out, for the turn before it would be
+            taken for the response, which it is in another example.
     """
 
-    def __init__(self, folder: Path, vocabulary_size: int) -> None:
+    def __init__(self, folder: Path, vocabulary_size: int, *, need_response: bool = False) -> None:
         folder.mkdir(parents=True)
-        self._folder = folder
+        self._folder, self._need_response = folder, need_response
         self._types = {"ids": np.uint16 if vocabulary_size <= _MOST_IN_16_BITS else np.int32, **_FILES}
         self._files: dict[str, IO[bytes]] = {name: open(folder / name, "wb") for name in self._types}  # noqa: SIM115
         self._tokens = self._sentences = self._documents = self._groups = 0
@@ -137,6 +139,8 @@ class StoreWriter:
         lengths = np.diff(lines.offsets)[block.sentences]
         starts = lines.offsets[:-1][block.sentences] + self._tokens
         kept = lengths > 0
+        if self._need_response and part.kind == CONVERSATIONS_KIND:
+            kept &= np.repeat(kept[block.ends - 1], np.diff(block.ends, prepend=0))
         self._write("starts", starts[kept])
         self._write("lengths", lengths[kept])
         self._tokens += len(lines.ids)

@@ -33,7 +33,8 @@ def tokenise(
     Memory holds ``workers`` + 2 blocks of text and their tokens, whatever the size of a part or of a document.
 
     Args:
-        counters: documents are counted as read, kept and dropped; those without a single token as ``no_tokens``.
+        counters: documents are counted as read, kept and dropped; those without a single token as ``no_tokens``, and with
+            ``keep_prefixes`` conversation examples whose response has none.
 
     Raises:
         InputError, IntegrityError: see `read_part`.
@@ -51,7 +52,7 @@ def tokenise(
     def encoded(item: tuple[Part, DocumentBlock]) -> tuple[Part, DocumentBlock, TokenLines]:
         return *item, vocabulary.encode(item[1].lines)
 
-    with closing(StoreWriter(folder, len(vocabulary))) as writer:
+    with closing(StoreWriter(folder, len(vocabulary), need_response=keep_prefixes)) as writer:
         empty = sum(writer.append(*block) for block in map_in_order(encoded, blocks(), workers)) + writer.end_part()
         counters.kept -= empty
         counters.drop("no_tokens", empty)
