@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from threadmill.cli import main
+from threadmill.commands.recipes import _RECORDS, _TRAINING, _VOCABULARY, _changed
 from threadmill.datasets.dataset import Dataset, verify
+from threadmill.recipes import RECIPES
 
 _WORDS = ["قال", "الولد", "إن", "البيت", "كبير", "جدا", "والسماء", "زرقاء", "اليوم", "في", "المدينة", "القديمة", "على", "البحر"]
 
@@ -36,3 +38,20 @@ def test_one_command_makes_corpus_vocabulary_and_records(tweets: Path, tmp_path:
 def test_a_recipe_that_is_not_there_is_one_line(tweets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipe", "gpt", str(tweets), "--output", str(tmp_path / "out")]) == 2
     assert "there is no recipe 'gpt'" in capsys.readouterr().err
+
+
+def test_what_was_made_from_relative_paths_is_found_from_anywhere(
+    tweets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = ["--vocab-size", "200", "--dupe-factor", "1", "--workers", "1"]
+    assert main(["--quiet", "recipe", "qarib", tweets.name, "--output", "here", *settings]) == 0
+    monkeypatch.chdir("/")
+    assert main(["inspect", str(tmp_path / "here" / "records"), "--records", "1"]) == 0
+    assert "{[MASK]=" in capsys.readouterr().out
+
+
+def test_a_shortened_run_of_a_recipe_has_a_warm_up_that_fits() -> None:
+    given = dict.fromkeys([*_VOCABULARY, *_RECORDS, *_TRAINING, "model"]) | {"steps": 50, "model": "roberta-tiny"}
+    training = _changed(RECIPES["allegro"], given).training
+    assert (training.steps, training.warmup) == (50, 5)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, MonthlyVocabularyOperator
+from operators.pretraining import EvaluateOperator, MonthlyVocabularyOperator, RecordsOperator, TrainOperator
 from tests.conversation_datasets import made_examples, write_conversations
 from tests.operators.contexts import context
 from threadmill.datasets.manifest import read_manifest

@@ -9,7 +9,11 @@ from threadmill.recipes import RECIPES, Recipe, find_recipe
 
 # What one departs from most often; for the rest there are the stages' own commands.
 _VOCABULARY = {"vocab_size": "entries of the vocabulary", "sample_lines": "lines that the vocabulary is trained on at most"}
-_RECORDS = {"max_seq_length": "tokens of a record", "dupe_factor": "passes over each document"}
+_RECORDS = {
+    "max_seq_length": "tokens of a record",
+    "max_predictions_per_seq": "masked tokens of a record at most",
+    "dupe_factor": "passes over each document",
+}
 _TRAINING = {"steps": "updates in all", "batch_size": "sequences an update", "warmup_steps": "updates of warm-up"}
 
 
@@ -63,9 +67,12 @@ def _changed(recipe: Recipe, given: dict[str, Any]) -> Recipe:
     def chosen(names: dict[str, str]) -> dict[str, Any]:
         return {name: given[name] for name in names if given[name] is not None}
 
+    training = chosen({**_TRAINING, "model": ""})
+    if "steps" in training:  # whose warm-up may be longer than all of a shortened run
+        training = {"warmup_steps": -1, **training}
     return replace(
         recipe,
         vocabulary=replace(recipe.vocabulary, **chosen(_VOCABULARY)),
         records=replace(recipe.records, **chosen(_RECORDS)),
-        training=replace(recipe.training, **chosen({**_TRAINING, "model": ""})),
+        training=replace(recipe.training, **training),
     )

@@ -20,7 +20,7 @@ def add_parsers(parsers: Parsers) -> None:
     train.add_argument("--vocab", required=True, metavar="DIR", help="the vocabulary that the records were made with")
     train.add_argument("--output", required=True, metavar="DIR", help="the model's folder, with its checkpoints")
     add_settings(train, TrainingConfig)
-    add_settings(train, CheckpointConfig)
+    add_settings(train, CheckpointConfig, title="checkpoints")
     add_allow_partial(train)
     evaluate = add_command(
         parsers,

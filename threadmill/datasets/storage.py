@@ -27,6 +27,11 @@ def local_path(uri: str) -> str:
     return uri.removeprefix("file://")
 
 
+def absolute(uri: str) -> str:
+    """The same place as a URI that does not depend on the working directory; "" stays."""
+    return os.path.abspath(local_path(uri)) if uri and is_local(uri) else uri
+
+
 def join(uri: str, *names: str) -> str:
     """``uri`` with ``names`` below it; "" is the working directory."""
     return "/".join([uri.rstrip("/"), *names] if uri else names)

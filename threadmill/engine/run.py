@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
@@ -65,7 +66,7 @@ def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None, a
 
 def _refuse_other_dataset(stage: Stage, plan: Plan, uri: str) -> None:
     """A slip of the folder's name must not cost a dataset that is not this stage's to replace."""
-    if uri.rstrip("/") in {entry.uri.rstrip("/") for entry in plan.inputs}:
+    if storage.absolute(uri).rstrip("/") in {storage.absolute(entry.uri).rstrip("/") for entry in plan.inputs}:
         raise InputError(f"{stage.name}: {uri} is an input, so that it cannot be the output; name another folder")
     with suppress(IntegrityError):  # a damaged manifest tells no stage
         manifest = find_manifest(uri)
@@ -123,7 +124,7 @@ def _finish(stage: Stage, plan: Plan, uri: str, name: str, results: Sequence[Tas
         stage=stage.name,
         version=stage.version,
         config=config_json(stage.config),
-        inputs=plan.inputs,
+        inputs=tuple(replace(entry, uri=storage.absolute(entry.uri)) for entry in plan.inputs),
         schema=plan.schema,
         shards=tuple(shard for result in results for shard in result.shards),
         dead_letters=tuple(shard for result in results for shard in result.dead_letters),

@@ -1,6 +1,5 @@
 """What training takes from a records dataset: format, files of a split, and whether a vocabulary is the one of the records."""
 
-import os
 from dataclasses import dataclass
 
 from threadmill.datasets import storage
@@ -95,12 +94,8 @@ def record_files(dataset: Dataset, split: str) -> RecordFiles:
         if size != shard.bytes:
             state = "is missing" if size < 0 else f"has {size} bytes instead of {shard.bytes}"
             raise InputError(f"{dataset.path(shard)} {state}; run the stage that writes the records again")
-    files = tuple(_absolute(dataset.path(shard)) for shard in shards if shard.records)
+    files = tuple(storage.absolute(dataset.path(shard)) for shard in shards if shard.records)
     return RecordFiles(files, records, record_format(dataset))
-
-
-def _absolute(uri: str) -> str:
-    return os.path.abspath(storage.local_path(uri)) if storage.is_local(uri) else uri
 
 
 def record_format(dataset: Dataset) -> RecordFormat:
