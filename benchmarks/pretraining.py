@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.measure import Cost, median_of, run
@@ -146,12 +147,13 @@ def _comments(folder: Path, comments: int, datatrove: str | None) -> None:
 
 
 def _timed(command: list[str], output: Path, runs: int) -> Cost:
+    """The medians of some runs, and the memory of one more."""
     costs = []
-    for _ in range(runs):
+    for number in range(runs + 1):
         shutil.rmtree(output, ignore_errors=True)
         time.sleep(0.5)
-        costs.append(run(command))
-    return median_of(costs)
+        costs.append(run(command, sample_memory=number == runs))
+    return replace(median_of(costs[:runs]), peak_mb=costs[runs].peak_mb)
 
 
 if __name__ == "__main__":
