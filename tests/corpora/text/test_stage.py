@@ -144,7 +144,7 @@ def test_documents_do_not_go_on_from_file_to_file(tmp_path: Path) -> None:
     [
         (b"good\nbad \xe9t\xe9\n", r"in.txt, line 2, byte 9: 0xe9 is not UTF-8; convert the file"),
         ("text".encode("utf-16"), r"in.txt: its byte order mark says UTF-16; convert it"),
-        (gzip.compress(b"a line\n" * 99)[:-9], r"in.txt: truncated: it ends at byte \d+ in the middle of gzip member 1"),
+        (gzip.compress(b"a line\n" * 99, mtime=0)[:-9], r"in.txt: truncated: it ends at byte \d+ in the middle of gzip member 1"),
         (b"", r"all files there are empty \(0 bytes\)"),
         (b"\n \n\0\n", r"no document holds any text; name a source with text"),
     ],
