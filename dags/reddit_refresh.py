@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, chain
 
 from operators import reddit
+from operators.base import DEFAULT_ARGS
 from operators.pretraining import EvaluateOperator, MonthlyVocabularyOperator, RecordsOperator, TrainOperator
 from operators.reddit_params import reddit_params
 from operators.release import PublishOperator, ReportOperator
@@ -29,14 +30,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=reddit_params(),
-    default_args={
-        "owner": "threadmill",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=15),
-        "execution_timeout": timedelta(hours=12),
-    },
+    default_args=DEFAULT_ARGS,
     tags=["threadmill", "reddit"],
 ) as dag:
     plan = reddit.PlanRedditMonth(task_id="plan", multiple_outputs=True, execution_timeout=timedelta(minutes=10))

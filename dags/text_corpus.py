@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Asset, TaskGroup, chain
 
+from operators.base import DEFAULT_ARGS
 from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, VocabularyOperator
 from operators.release import PublishOperator, TextReportOperator
 from operators.templates import planned, planned_list
@@ -30,14 +31,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=text_params(),
-    default_args={
-        "owner": "threadmill",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=15),
-        "execution_timeout": timedelta(hours=12),
-    },
+    default_args=DEFAULT_ARGS,
     tags=["threadmill", "text"],
 ) as dag:
     plan = PlanTextCorpus(task_id="plan", multiple_outputs=True, execution_timeout=timedelta(minutes=10))

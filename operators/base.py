@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 
     from threadmill.engine.stage import Stage
 
+# Of every DAG's tasks: faults of a moment are waited out, ever longer; none may hang for ever.
+DEFAULT_ARGS = {
+    "owner": "threadmill",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=15),
+    "execution_timeout": timedelta(hours=12),
+}
 _PERMANENT = (ConfigError, InputError, IntegrityError, GateError, DivergenceError)
 
 

@@ -1,7 +1,6 @@
 """Operators of the Reddit road: plan the month, wait for its dumps, ingest, threads, conversations without duplicates, checks."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from airflow.sdk import BaseOperator, BaseSensorOperator
 from operators.base import StageOperator, permanent_faults
 from operators.pretraining_params import pretraining_configs
 from operators.reddit_params import picked
+from operators.sample import SAMPLE, sample_dump
 from operators.templates import listed, planned
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.storage import exists, join, list_names
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from threadmill.engine.stage import Stage
 
 log = logging.getLogger(__name__)
-
-SAMPLE = "sample"
-
 
 _DATASETS = (
     "comments",
@@ -101,23 +98,12 @@ def _previous_month(context: "Context") -> str:
 def _resolve_sources(params: Mapping[str, Any], month: str) -> list[str]:
     source = params["source"] or get_settings().reddit_source
     if source == SAMPLE:
-        return [_sample(params["sample_comments"], month)]
+        return [sample_dump(params["sample_comments"], month)]
     named = [part.strip() for part in f"{source},{params['submissions'] or ''}".split(",")]
     sources = [part.replace("{month}", month) for part in named if part]
     if params["table_dataset"] and len(sources) > 1:
         raise ConfigError(f"table_dataset is set, so the source is one database, but {', '.join(sources)} were named; name one")
     return sources
-
-
-def _sample(comments: int, month: str) -> str:
-    from threadmill.corpora.sample import write_sample
-
-    folder = join(get_settings().root, "sources", f"sample-{comments}")
-    path = join(folder, f"RC_{month}.zst")
-    if not os.path.exists(path):
-        os.makedirs(folder, exist_ok=True)
-        write_sample(folder, comments=comments, start=month)
-    return path
 
 
 class RedditDumpSensor(BaseSensorOperator):

@@ -1,7 +1,6 @@
 """Operators of text corpora: plan the run, make the corpus."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +8,9 @@ from airflow.sdk import BaseOperator
 
 from operators.base import StageOperator, permanent_faults
 from operators.pretraining_params import pretraining_configs
+from operators.sample import SAMPLE, sample_dump
 from operators.templates import listed
-from operators.text_params import SAMPLE, corpus_config, text_source
+from operators.text_params import corpus_config, text_source
 from threadmill.datasets.storage import exists, join
 from threadmill.errors import InputError
 from threadmill.settings import get_settings
@@ -51,23 +51,12 @@ class PlanTextCorpus(BaseOperator):
 def _resolve_sources(params: Mapping[str, Any]) -> list[str]:
     source = text_source(params)
     if source == SAMPLE:
-        return [_sample(params["sample_comments"])]
+        return [sample_dump(params["sample_comments"], _SAMPLE_MONTH)]
     sources = [part for name in source.split(",") if (part := name.strip())]
     for uri in sources:
         if not exists(uri) and not uri.startswith(("http://", "https://")):
             raise InputError(f"{uri} does not exist; name text files or folders of them in source")
     return sources
-
-
-def _sample(comments: int) -> str:
-    from threadmill.corpora.sample import write_sample
-
-    folder = join(get_settings().root, "sources", f"sample-{comments}")
-    path = join(folder, f"RC_{_SAMPLE_MONTH}.zst")
-    if not os.path.exists(path):
-        os.makedirs(folder, exist_ok=True)
-        write_sample(folder, comments=comments, start=_SAMPLE_MONTH)
-    return path
 
 
 class CorpusOperator(StageOperator):

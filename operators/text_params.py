@@ -8,12 +8,11 @@ from airflow.sdk import Param
 
 from operators.form import optional_params
 from operators.pretraining_params import pretraining_params
+from operators.sample import SAMPLE
 from threadmill.config import pick_settings, settings_of
 from threadmill.corpora.text.config import CorpusConfig
 from threadmill.recipes import RECIPES, find_recipe
 from threadmill.settings import get_settings
-
-SAMPLE = "sample"
 
 
 def corpus_config(params: Mapping[str, Any]) -> CorpusConfig:
