@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := train,dev,bench
+EXTRAS := airflow,train,jax,dev,bench
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-interop lint bench ui constraints clean
@@ -31,10 +31,12 @@ ui: install ## start Airflow on 127.0.0.1:8080 (PORT=N for another port); Ctrl-C
 	@$(BIN)/python -m operators.local_airflow ui
 
 test: install ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not keras'
+	@TEST_BACKENDS=tensorflow,jax $(BIN)/python -m pytest -n 2 --dist each -m 'keras and not slow' tests/training
 
 test-slow: install ## run the slow tests: kills in the middle, TensorFlow's own readers
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m 'slow and not keras'
+	@TEST_BACKENDS=tensorflow,jax $(BIN)/python -m pytest -n 2 --dist each -m 'keras and slow' tests/training
 
 test-interop: install ## read what we write with the software of others, in an environment of its own
 	@test -x .interop/bin/python || $(PYTHON) -m venv .interop

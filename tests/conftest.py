@@ -1,8 +1,26 @@
 """Settings of all tests."""
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # No deadline: the first call of a compiled loop may compile it. No database: tests leave nothing behind. Slow is what a
 # loaded machine is, not a fault of the test.
 settings.register_profile("threadmill", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("threadmill")
+
+# Keras has one backend a process: with `pytest -n 2 --dist each`, each worker has its own of those named here.
+_BACKENDS = os.environ.get("TEST_BACKENDS", "tensorflow").split(",")
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_KERAS_MARK = "pytestmark = pytest.mark.keras"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Modules that import Keras, which costs seconds, are not even read where their tests are not asked for."""
+    if collection_path.suffix == ".py" and _KERAS_MARK in collection_path.read_text():
+        if "not keras" in config.getoption("markexpr"):
+            return True
+        os.environ.update(KERAS_BACKEND=_BACKENDS[_WORKER % len(_BACKENDS)], TF_CPP_MIN_LOG_LEVEL="3")
+    return None

@@ -19,7 +19,7 @@ from tests.dags.road import dataset_folders
 from threadmill.corpora.sample import write_sample
 from threadmill.datasets.dataset import verify
 from threadmill.datasets.manifest import MANIFEST_NAME, read_manifest
-from threadmill.training.status import read_status
+from threadmill.training.runs.status import read_status
 
 MONTH = "2006-01"
 SMALL: dict[str, Any] = {

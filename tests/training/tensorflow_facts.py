@@ -33,21 +33,21 @@ from tests.training.made import (
     without_next_sentence,
 )
 from threadmill.errors import ThreadmillError
-from threadmill.training.checkpoints import Checkpoints
 from threadmill.training.config import TrainingConfig
-from threadmill.training.dynamic_masking import DynamicMasking
-from threadmill.training.export import canonicalise, export_model
-from threadmill.training.input import count_split, held_out_batches, held_out_masking, training_batches
-from threadmill.training.losses import LossLog
-from threadmill.training.masking import MaskingRules
-from threadmill.training.model import build_model, call_model
+from threadmill.training.export.keras_file import canonicalise, export_model
+from threadmill.training.inputs.batches import count_split, held_out_batches, held_out_masking, training_batches
+from threadmill.training.inputs.dynamic_masking import DynamicMasking
+from threadmill.training.inputs.masking import MaskingRules
+from threadmill.training.inputs.records import RecordFiles, RecordFormat, open_records, record_files
+from threadmill.training.models.encoders import build_model, call_model
+from threadmill.training.models.presets import PRESETS
 from threadmill.training.objective import objective_sums
-from threadmill.training.optimizer import build_optimizer, build_schedule
-from threadmill.training.presets import PRESETS
-from threadmill.training.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
-from threadmill.training.records import RecordFiles, RecordFormat, open_records, record_files
-from threadmill.training.status import StatusFile
-from threadmill.training.summaries import Summaries
+from threadmill.training.optimizers.build import build_optimizer, build_schedule
+from threadmill.training.runs.checkpoints import Checkpoints
+from threadmill.training.runs.losses import LossLog
+from threadmill.training.runs.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
+from threadmill.training.runs.status import StatusFile
+from threadmill.training.runs.summaries import Summaries
 
 
 def input_facts(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from threadmill.config import check_settings, setting
 from threadmill.errors import ConfigError
-from threadmill.training.presets import PRESETS
+from threadmill.training.models.presets import PRESETS
 
 
 @dataclass(frozen=True)

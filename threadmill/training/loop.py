@@ -6,22 +6,22 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from threadmill.training.baseline import Counts, unigram_log_probability
-from threadmill.training.checkpoints import Checkpoints
 from threadmill.training.config import TrainingConfig
-from threadmill.training.dynamic_masking import DynamicMasking
-from threadmill.training.export import export_model
-from threadmill.training.input import count_split, training_batches
-from threadmill.training.losses import LossLog
-from threadmill.training.model import build_model, call_model, set_output_bias
+from threadmill.training.evaluation.baseline import Counts, unigram_log_probability
+from threadmill.training.export.keras_file import export_model
+from threadmill.training.inputs.batches import count_split, training_batches
+from threadmill.training.inputs.dynamic_masking import DynamicMasking
+from threadmill.training.models.encoders import build_model, call_model, set_output_bias
+from threadmill.training.models.presets import PRESETS
 from threadmill.training.objective import Sums, objective_sums
-from threadmill.training.optimizer import build_optimizer, build_schedule
-from threadmill.training.presets import PRESETS
-from threadmill.training.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
-from threadmill.training.spec import TrainerSpec
-from threadmill.training.status import StatusFile
-from threadmill.training.summaries import Summaries
-from threadmill.training.workspace import Workspace
+from threadmill.training.optimizers.build import build_optimizer, build_schedule
+from threadmill.training.processes.spec import TrainerSpec
+from threadmill.training.runs.checkpoints import Checkpoints
+from threadmill.training.runs.losses import LossLog
+from threadmill.training.runs.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
+from threadmill.training.runs.status import StatusFile
+from threadmill.training.runs.summaries import Summaries
+from threadmill.training.runs.workspace import Workspace
 
 _COUNTED_RECORDS = 100_000  # enough for the frequencies, in less than a second
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from threadmill.training.model import MASKED_LM, NEXT_SENTENCE
+from threadmill.training.models.encoders import MASKED_LM, NEXT_SENTENCE
 
 Sums = dict[str, Any]
 
@@ -15,8 +15,8 @@ def objective_sums(outputs: dict[str, Any], labels: dict[str, Any]) -> Sums:
     """Sums over a batch, all float32[].
 
     Args:
-        outputs: logits, see `threadmill.training.model.build_bert`.
-        labels: see `threadmill.training.features.parse_batch`.
+        outputs: logits, see `threadmill.training.models.encoders.build_bert`.
+        labels: see `threadmill.training.inputs.features.parse_batch`.
 
     Returns:
         ``masked_loss`` (nats), ``masked_correct`` and ``masked_weight`` over the masked positions, each times its

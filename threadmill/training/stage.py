@@ -15,20 +15,20 @@ from threadmill.engine.run import run_stage
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import ConfigError, InputError
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
-from threadmill.training.launch import run_child
-from threadmill.training.losses import LOSSES_NAME
-from threadmill.training.masking import MASKING_NAME, MaskingRules, decode_rules, encode_rules, masking_rules
-from threadmill.training.presets import PRESETS, check_model
-from threadmill.training.records import (
+from threadmill.training.inputs.masking import MASKING_NAME, MaskingRules, decode_rules, encode_rules, masking_rules
+from threadmill.training.inputs.records import (
     check_vocabulary,
     held_out_split,
     open_records,
     record_files,
     record_format,
 )
-from threadmill.training.spec import EvaluatorSpec, TrainerSpec
-from threadmill.training.vocabulary import VocabularyFiles, open_vocabulary
-from threadmill.training.workspace import EVALUATION_NAME, MODEL_NAME, Workspace
+from threadmill.training.inputs.vocabulary import VocabularyFiles, open_vocabulary
+from threadmill.training.models.presets import PRESETS, check_model
+from threadmill.training.processes.launch import run_child
+from threadmill.training.processes.spec import EvaluatorSpec, TrainerSpec
+from threadmill.training.runs.losses import LOSSES_NAME
+from threadmill.training.runs.workspace import EVALUATION_NAME, MODEL_NAME, Workspace
 
 TRAIN, EVALUATE = "train", "evaluate"
 CONFIG_NAME = "config.json"
@@ -89,7 +89,7 @@ class TrainingStage(MapStage):
             identity=self._identity(records, vocabulary),
             parent=os.getpid(),
         )
-        run_child("threadmill.training.trainer", spec, workspace.folder, stage=TRAIN, unit="sequences")
+        run_child("threadmill.training.processes.trainer", spec, workspace.folder, stage=TRAIN, unit="sequences")
         losses = storage.read_bytes(workspace.losses)
         _write_file(output, MODEL_NAME, os.path.join(workspace.export, MODEL_NAME))
         _write(output, CONFIG_NAME, _pretty(self._described(spec)))
@@ -192,7 +192,7 @@ class EvaluationStage(MapStage):
             masking=None if held_out.format.static_masks else self._masking(records),
             parent=os.getpid(),
         )
-        run_child("threadmill.training.evaluator", spec, workspace.folder, stage=EVALUATE, unit="sequences")
+        run_child("threadmill.training.processes.evaluator", spec, workspace.folder, stage=EVALUATE, unit="sequences")
         content = storage.read_bytes(os.path.join(workspace.export, EVALUATION_NAME))
         _write(output, EVALUATION_NAME, content)
         storage.remove_tree(workspace.export)

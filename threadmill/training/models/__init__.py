@@ -1,0 +1,1 @@
+"""The models, by their published sizes."""

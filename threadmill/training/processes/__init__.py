@@ -1,0 +1,1 @@
+"""Training and evaluation in processes of their own, which the heavy libraries and their memory leave with them."""
