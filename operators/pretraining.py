@@ -134,6 +134,6 @@ class EvaluateOperator(StageOperator):
 
     def make_stage(self, context: "Context") -> "Stage":
         """The evaluation stage."""
-        from threadmill.training.stage import EvaluationStage
+        from threadmill.training.evaluation.stage import EvaluationStage
 
         return EvaluationStage(self.model, self.records, pretraining_configs(context["params"]).evaluation)

@@ -211,9 +211,9 @@ def objective_facts() -> dict[str, Any]:
 
 
 def optimizer_facts() -> dict[str, Any]:
-    schedule = build_schedule(TrainingConfig(steps=10, learning_rate=1.0, warmup_steps=4))
-    constant = build_schedule(TrainingConfig(steps=4, learning_rate=1.0, warmup_steps=0))
-    config = TrainingConfig(steps=10, learning_rate=0.1, warmup_steps=0, weight_decay=0.5)
+    schedule = build_schedule(TrainingConfig(model="bert-tiny", steps=10, learning_rate=1.0, warmup_steps=4))
+    constant = build_schedule(TrainingConfig(model="bert-tiny", steps=4, learning_rate=1.0, warmup_steps=0))
+    config = TrainingConfig(model="bert-tiny", steps=10, learning_rate=0.1, warmup_steps=0, weight_decay=0.5)
     model = build_model(PRESETS["bert-tiny"], TOKENS, SEQ, 0.1)
     optimizer = build_optimizer(config, build_schedule(config), model)
     for variable in model.trainable_variables:
@@ -271,7 +271,7 @@ def export_facts(folder: Path, model: Any) -> dict[str, Any]:
 
 
 def recorder_facts(folder: Path) -> dict[str, Any]:
-    config = TrainingConfig(steps=10)
+    config = TrainingConfig(model="bert-tiny", steps=10)
     with LossLog(str(folder / "losses.jsonl")) as losses:
         told = (losses, StatusFile(str(folder)), Summaries(str(folder)), build_schedule(config), config)
         recorder = Recorder(*told, MEASURES_WITH_NEXT_SENTENCE)

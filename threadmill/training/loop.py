@@ -86,7 +86,7 @@ def make_train_step(model: Any, optimizer: Any, config: TrainingConfig) -> Step:
         optimizer.apply(gradients, model.trainable_variables)
         return tf.stack([loss, *(losses if len(losses) > 1 else ()), norm])
 
-    compiled: Step = tf.function(step, jit_compile=config.jit_compile)
+    compiled: Step = tf.function(step, jit_compile=config.jit_compile == "on")
     return compiled
 
 

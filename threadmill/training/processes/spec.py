@@ -20,19 +20,25 @@ class TrainerSpec:
     Attributes:
         folder: where checkpoints, losses, status and the export go.
         records: the train split.
+        validation: the split that is scored on the way; None where there is none, or it is not asked for.
         vocabulary_size: entries of the vocabulary.
         masking: how to mask records that hold no masks; None where they do.
         identity: what the run's losses depend on, by name: checkpoints of another identity are not resumed.
+        checkpoints_uri: the folder or bucket of the checkpoints.
+        init_from: where the first weights come from, see `TrainingConfig.init_from`; "" for random ones.
         parent: the process id of whoever must not be outlived; 0 for nobody.
     """
 
     folder: str
     records: RecordFiles
+    validation: RecordFiles | None
     vocabulary_size: int
     config: TrainingConfig
     checkpoints: CheckpointConfig
+    checkpoints_uri: str
     masking: MaskingRules | None
     identity: Mapping[str, str | int | float | bool]
+    init_from: str = ""
     parent: int = 0
 
 
@@ -45,6 +51,7 @@ class EvaluatorSpec:
         model: the Keras file.
         held_out, train: the split to score, and the one whose masked tokens make the unigram baseline.
         vocabulary_size: entries of the vocabulary.
+        backend: the library that computes.
         masking: see `TrainerSpec`.
         parent: see `TrainerSpec`.
     """
@@ -54,6 +61,7 @@ class EvaluatorSpec:
     held_out: RecordFiles
     train: RecordFiles
     vocabulary_size: int
+    backend: str
     config: EvaluationConfig
     masking: MaskingRules | None
     parent: int = 0

@@ -1,0 +1,140 @@
+"""The stage evaluate: a model and held-out records to its scores."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from threadmill.datasets import storage
+from threadmill.datasets.counters import Counters
+from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.manifest import Field
+from threadmill.engine.run import run_stage
+from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
+from threadmill.errors import InputError
+from threadmill.training.config import EvaluationConfig
+from threadmill.training.inputs.masking import MASKING_NAME, MaskingRules, decode_rules
+from threadmill.training.inputs.records import (
+    check_vocabulary,
+    held_out_split,
+    open_records,
+    record_files,
+    record_format,
+)
+from threadmill.training.models.presets import check_model
+from threadmill.training.outputs import local_folder, write
+from threadmill.training.processes.launch import run_child
+from threadmill.training.processes.spec import EvaluatorSpec
+from threadmill.training.runs.workspace import EVALUATION_NAME, MODEL_NAME, Workspace
+from threadmill.training.stage import CONFIG_NAME, TRAIN, TRAIN_SPLIT
+
+EVALUATE = "evaluate"
+
+
+class EvaluationStage(MapStage):
+    """Scores a model on a held-out split, in a process of its own: ``evaluation.json``.
+
+    Its numbers: masked_loss, masked_perplexity and masked_accuracy beside unigram_loss, unigram_perplexity and
+    unigram_accuracy; next_sentence_loss and next_sentence_accuracy beside majority_accuracy, where model and records have
+    a next sentence to tell; masked_tokens, sequences. Losses are in nats. Records without masks get the same ones in each
+    evaluation. The funnel counts the split's records.
+    """
+
+    name = EVALUATE
+    version = 2
+    unit = "records"
+
+    def __init__(self, model_uri: str, records_uri: str, config: EvaluationConfig | None = None) -> None:
+        self.model_uri, self.records_uri = model_uri, records_uri
+        self.config = config or EvaluationConfig()
+
+    def plan(self) -> Plan:
+        """One task.
+
+        Raises:
+            InputError: no model, no such split, or records that do not fit the model.
+        """
+        model, records, _ = self._inputs()
+        record_files(records, held_out_split(records, self.config.split))
+        partial = model.manifest.partial or records.manifest.partial
+        return Plan(
+            (model.as_input(), records.as_input()), (Task(EVALUATE),), (Field(EVALUATION_NAME, "application/json"),), partial
+        )
+
+    def process(self, task: Task, output: TaskOutput) -> TaskResult:
+        """Evaluates, and takes over the result."""
+        _, records, described = self._inputs()
+        held_out = record_files(records, held_out_split(records, self.config.split))
+        workspace = Workspace(local_folder(output.uri))
+        spec = EvaluatorSpec(
+            folder=workspace.folder,
+            model=local_folder(storage.join(self.model_uri, MODEL_NAME)),
+            held_out=held_out,
+            train=record_files(records, TRAIN_SPLIT),
+            vocabulary_size=described["vocabulary_size"],
+            backend=described["training"]["backend"],
+            config=self.config,
+            masking=None if held_out.format.static_masks else self._masking(records),
+            parent=os.getpid(),
+        )
+        run_child("threadmill.training.processes.evaluator", spec, workspace.folder, stage=EVALUATE, unit="sequences")
+        content = storage.read_bytes(os.path.join(workspace.export, EVALUATION_NAME))
+        write(output, EVALUATION_NAME, content)
+        storage.remove_tree(workspace.export)
+        scores = orjson.loads(content)
+        counters = Counters(read=held_out.records, kept=scores["sequences"], written=1)
+        counters.drop("beyond_max_sequences", held_out.records - scores["sequences"])
+        return output.result(task, counters, scores)
+
+    def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The scores."""
+        return dict(parts[0])
+
+    def _masking(self, records: Dataset) -> MaskingRules:
+        path = storage.join(self.model_uri, MASKING_NAME)
+        if not storage.exists(path):
+            raise InputError(
+                f"the records at {records.uri} hold no masks, and the model at {self.model_uri} was trained on some that do "
+                f"(it has no {MASKING_NAME}); evaluate it on records with static masks"
+            )
+        return decode_rules(storage.read_bytes(path))
+
+    def _inputs(self) -> tuple[Dataset, Dataset, dict[str, Any]]:
+        model, records = Dataset.open(self.model_uri), open_records(self.records_uri)
+        if model.manifest.stage != TRAIN:
+            raise InputError(
+                f"{self.model_uri} is a dataset of the stage {model.manifest.stage}, not a model; name a model's folder"
+            )
+        described = orjson.loads(storage.read_bytes(storage.join(self.model_uri, CONFIG_NAME)))
+        check_vocabulary(records, described["vocabulary_digest"], f"the model at {self.model_uri}")
+        form = record_format(records)
+        check_model(described["model"], form.objective, form.max_seq_length)
+        if form.max_seq_length > described["max_seq_length"]:
+            raise InputError(
+                f"the records at {self.records_uri} have {form.max_seq_length} tokens, and the model takes "
+                f"{described['max_seq_length']} at most; make records of that max_seq_length"
+            )
+        return model, records, described
+
+
+def run_evaluation(
+    model_uri: str,
+    records_uri: str,
+    output_uri: str = "",
+    config: EvaluationConfig | None = None,
+    *,
+    allow_partial: bool = False,
+) -> dict[str, float | int]:
+    """Evaluates a model and returns its scores.
+
+    Args:
+        output_uri: where the evaluation dataset goes; by default ``evaluation`` in the model's folder.
+
+    Raises:
+        ThreadmillError: see `EvaluationStage`.
+    """
+    output_uri = output_uri or storage.join(model_uri, "evaluation")
+    run_stage(EvaluationStage(model_uri, records_uri, config), output_uri, allow_partial=allow_partial)
+    scores: dict[str, float | int] = orjson.loads(storage.read_bytes(storage.join(output_uri, EVALUATION_NAME)))
+    return scores
