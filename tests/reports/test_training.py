@@ -22,6 +22,14 @@ def test_losses_are_read_by_name_in_the_order_of_their_steps(tmp_path: Path) -> 
     assert losses["masked_lm_loss"].losses == [4.25, 4.0]
 
 
+def test_validation_has_a_curve_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "losses.jsonl").write_text('{"step":1,"loss":5}\n{"step":2,"loss":4.5}\n')
+    (tmp_path / "validation.jsonl").write_text('{"step":2,"loss":4.75}\n')
+    losses = read_losses(str(tmp_path))
+    assert list(losses) == ["loss", "validation_loss"]
+    assert (losses["validation_loss"].steps, losses["validation_loss"].losses) == ([2], [4.75])
+
+
 def test_a_model_without_losses_has_no_curve(tmp_path: Path) -> None:
     assert read_losses(str(tmp_path)) == {}
     (tmp_path / "losses.jsonl").touch()
@@ -80,6 +88,11 @@ def test_the_unigram_baseline_is_found_by_name() -> None:
 def test_baselines_stand_beside_what_they_are_compared_with() -> None:
     numbers = {"masked_loss": 3.0, "unigram_loss": 5.9, "next_sentence_accuracy": 0.6, "majority_accuracy": 0.5, "bleu": 1.0}
     assert beside_baselines(numbers) == [("masked_loss", 3.0, 5.9), ("next_sentence_accuracy", 0.6, 0.5), ("bleu", 1.0, None)]
+
+
+def test_a_conversational_models_numbers_stand_beside_the_unigram_model_and_chance() -> None:
+    numbers = {"response_perplexity": 90.0, "unigram_perplexity": 300.0, "ranking_accuracy": 0.2, "ranking_chance": 0.01}
+    assert beside_baselines(numbers) == [("response_perplexity", 90.0, 300.0), ("ranking_accuracy", 0.2, 0.01)]
 
 
 def test_a_baseline_with_nothing_beside_it_is_shown_by_itself() -> None:

@@ -36,8 +36,8 @@ def subreddit_caption(contents: ReportContents) -> str:
 
 
 def score_text(name: str, value: float) -> str:
-    """A measured number: an accuracy as a percentage, whole numbers in full, others to four digits."""
-    if name.endswith("accuracy"):
+    """A measured number: an accuracy or chance as a percentage, whole numbers in full, others to four digits."""
+    if name.endswith(("accuracy", "chance")):
         return f"{value:.1%}"
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"

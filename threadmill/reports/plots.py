@@ -161,7 +161,7 @@ def loss_plot(curves: Mapping[str, LossCurve], baseline: float | None) -> str:
     """
 
     def draw(axes: Axes) -> None:
-        for (name, curve), colour in zip(curves.items(), (_FIRST, _THIRD, _DROP), strict=False):
+        for (name, curve), colour in zip(curves.items(), (_FIRST, _THIRD, _DROP, _INK), strict=False):
             points = curve.thinned(_MOST_POINTS)
             if len(points.steps) < len(curve.steps):
                 axes.fill_between(points.steps, points.lowest, points.highest, color=colour, alpha=0.15, linewidth=0)

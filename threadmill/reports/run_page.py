@@ -12,7 +12,10 @@ from threadmill.reports.layout import score_text
 from threadmill.reports.run import DeadLetters, RunContents
 from threadmill.reports.training import beside_baselines
 
-_TILES = ("masked_accuracy", "masked_perplexity", "next_sentence_accuracy")
+_TILES = (
+    *("masked_accuracy", "masked_perplexity", "next_sentence_accuracy"),
+    *("response_perplexity", "token_perplexity", "ranking_accuracy"),
+)
 
 
 def run_values(run: RunContents, name: str, summary: str) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from threadmill.datasets import storage
 from threadmill.errors import IntegrityError
 
 LOSSES_NAME = "losses.jsonl"
+VALIDATION_NAME = "validation.jsonl"
 EVALUATION_NAME = "evaluation.json"
 
 # Whose numbers a baseline's stand beside, by the beginnings of their names.
-_BASELINES = {"masked_": "unigram_", "next_sentence_": "majority_"}
+_BASELINES = {"masked_": "unigram_", "response_": "unigram_", "token_": "unigram_", "next_sentence_": "majority_"}
+_CHANCES = {"ranking_accuracy": "ranking_chance"}
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,20 @@ class LossCurve:
 
 
 def read_losses(uri: str) -> dict[str, LossCurve]:
-    """The losses of the model dataset at ``uri`` by name: ``loss`` and its parts, as far as they were noted; empty if none were.
+    """The losses of the model dataset at ``uri`` by name, as far as they were noted; empty if none were.
+
+    Returns:
+        ``loss``, its parts, and ``validation_loss``.
 
     Raises:
-        IntegrityError: the file holds something else than lines of {"step": ..., "loss": ...}.
+        IntegrityError: a file holds something else than lines of {"step": ..., "loss": ...}.
     """
-    path = storage.join(uri, LOSSES_NAME)
+    curves = _read_curves(storage.join(uri, LOSSES_NAME))
+    validation = _read_curves(storage.join(uri, VALIDATION_NAME)).get("loss") if curves else None
+    return {**curves, "validation_loss": validation} if validation else curves
+
+
+def _read_curves(path: str) -> dict[str, LossCurve]:
     if storage.size(path) <= 0:
         return {}
     try:
@@ -105,6 +115,6 @@ def beside_baselines(evaluation: Mapping[str, float]) -> list[tuple[str, float, 
         for objective, baseline in _BASELINES.items()
         for name in evaluation
         if name.startswith(objective)
-    }
+    } | _CHANCES
     shown = {name for name in baselines.values() if name in evaluation}
     return [(name, value, evaluation.get(baselines.get(name, ""))) for name, value in evaluation.items() if name not in shown]
