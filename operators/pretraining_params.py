@@ -17,6 +17,7 @@ from threadmill.vocab.config import VocabularyConfig
 _TRAINING_NAMES = {"seed": "training_seed"}
 _VOCABULARY_NAMES = {"kind": "vocab_kind", "form": "vocab_form"}
 _VOCABULARY = ("kind", "form", "vocab_size", "lowercase", "sample_lines")
+_EVALUATION = ("max_sequences", "ranking_candidates", "ranking_contexts")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def pretraining_configs(params: Mapping[str, Any]) -> PretrainingConfigs:
         records=_records(recipe.records, params),
         training=replace(recipe.training, **_given(params, _names(TrainingConfig), _TRAINING_NAMES)),
         checkpoints=replace(recipe.checkpoints, **pick_settings(CheckpointConfig, params)),
-        evaluation=EvaluationConfig(),
+        evaluation=EvaluationConfig(**pick_settings(EvaluationConfig, params)),
     )
 
 
@@ -68,7 +69,7 @@ def _names(config: type) -> list[str]:
 
 
 def pretraining_params(*, from_recipe: bool = False) -> dict[str, Param]:
-    """The sections Vocabulary, Records and Training.
+    """The sections Vocabulary, Records, Training and Evaluation.
 
     Args:
         from_recipe: every field may be left empty, for the recipe's value.
@@ -86,6 +87,7 @@ def pretraining_params(*, from_recipe: bool = False) -> dict[str, Param]:
             **optional_params("Records", records, _recipes(records)),
             **optional_params("Training", settings_of(TrainingConfig), _recipes(settings_of(TrainingConfig)), _TRAINING_NAMES),
             **optional_params("Training", settings_of(CheckpointConfig), _recipes(settings_of(CheckpointConfig))),
+            **setting_params("Evaluation", settings_named(EvaluationConfig, _EVALUATION)),
         }
     return {
         **setting_params("Vocabulary", vocabulary, _VOCABULARY_NAMES),
@@ -100,6 +102,7 @@ def pretraining_params(*, from_recipe: bool = False) -> dict[str, Param]:
         **optional_params("Records", records, {setting.name: _defaults(setting.name) for setting in records}),
         **setting_params("Training", settings_of(TrainingConfig), _TRAINING_NAMES),
         **setting_params("Training", settings_of(CheckpointConfig)),
+        **setting_params("Evaluation", settings_named(EvaluationConfig, _EVALUATION)),
     }  # fmt: skip
 
 

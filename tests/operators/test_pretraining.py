@@ -94,7 +94,7 @@ def test_training_and_evaluation_are_asked_for_with_the_settings_of_the_form() -
     task = TrainOperator(task_id="train", uri="model", records="records", vocabulary="vocabulary")
     stage: Any = task.make_stage(params)
     assert (stage.records_uri, stage.vocabulary_uri) == ("records", "vocabulary")
-    assert stage.config == TrainingConfig(steps=20, batch_size=8, seed=3)
+    assert stage.asked == TrainingConfig(steps=20, batch_size=8, seed=3)
     assert stage._checkpoints == CheckpointConfig(save_every=5)
     stage = EvaluateOperator(task_id="evaluate", uri="evaluation", model="model", records="records").make_stage(params)
     assert (stage.model_uri, stage.records_uri, stage.config) == ("model", "records", EvaluationConfig())

@@ -45,7 +45,7 @@ GIVEN = {
     **{"train_split": 0.7, "validation_split": 0.2, "test_split": 0.1},
     **{"min_tombstone_rate": 0.1, "max_tombstone_rate": 0.6, "languages": "en", "max_words": 9, "min_words": 2},
     **{"blocklist": __file__, "rules": f"{__file__}:form"},
-    **{"kind": "sentencepiece-bpe", "form": "sentencepiece"},
+    **{"kind": "sentencepiece-bpe", "form": "sentencepiece", "batch_size": 64},
 }
 PARTS = [entry.name for config in (Configs, PretrainingConfigs) for entry in fields(config)]
 

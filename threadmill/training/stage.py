@@ -61,13 +61,13 @@ class TrainingStage(MapStage):
         checkpoints: CheckpointConfig | None = None,
     ) -> None:
         self.records_uri, self.vocabulary_uri = records_uri, vocabulary_uri
-        self._asked = config or TrainingConfig()
+        self.asked = config or TrainingConfig()
         self._checkpoints = checkpoints or CheckpointConfig()
 
     @cached_property
     def config(self) -> TrainingConfig:
         """What was asked for, with the model that learns the records where none was named."""
-        return self._asked.resolved(record_format(open_records(self.records_uri)).objective)
+        return self.asked.resolved(record_format(open_records(self.records_uri)).objective)
 
     def plan(self) -> Plan:
         """One task.
