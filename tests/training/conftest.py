@@ -3,7 +3,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import pytest
 
@@ -24,10 +23,3 @@ def tensorflow_facts(tensorflow_folder: Path) -> dict[str, Any]:
     """Its facts."""
     facts: dict[str, Any] = orjson.loads((tensorflow_folder / "facts.json").read_bytes())
     return facts
-
-
-@pytest.fixture(scope="session")
-def masks(tensorflow_folder: Path) -> dict[str, np.ndarray]:
-    """Its sequences as they were (``token_ids``, ``padding_mask``), and as they were masked (``token/...``, ``word/...``)."""
-    with np.load(tensorflow_folder / "masks.npz") as arrays:
-        return dict(arrays)

@@ -1,12 +1,11 @@
 """What TensorFlow does with our modules, found out in one process of its own: importing TensorFlow costs seconds.
 
-``python -m tests.training.tensorflow_facts FOLDER`` writes FOLDER/facts.json and FOLDER/masks.npz, from which the tests read.
+``python -m tests.training.tensorflow_facts FOLDER`` writes FOLDER/facts.json, from which the tests read.
 """
 
 import os
 import sys
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,10 @@ import numpy as np
 import orjson
 import tensorflow as tf
 
-from tests.training.made import (
-    FIRST,
-    MASK,
-    PREDICTIONS,
-    RECORDS,
-    SEQ,
-    TOKENS,
-    make_records,
-    make_vocabulary,
-    masked_roberta,
-    roberta,
-    with_v2_names,
-    without_next_sentence,
-)
+from tests.training.made import FIRST, PREDICTIONS, SEQ, TOKENS
 from threadmill.errors import ThreadmillError
 from threadmill.training.config import TrainingConfig
 from threadmill.training.export.keras_file import canonicalise, export_model
-from threadmill.training.inputs.batches import count_split, held_out_batches, held_out_masking, training_batches
-from threadmill.training.inputs.dynamic_masking import DynamicMasking
-from threadmill.training.inputs.masking import MaskingRules
-from threadmill.training.inputs.records import RecordFiles, RecordFormat, open_records, record_files
 from threadmill.training.models.encoders import build_model, call_model
 from threadmill.training.models.presets import PRESETS
 from threadmill.training.objective import objective_sums
@@ -48,122 +30,6 @@ from threadmill.training.runs.losses import LossLog
 from threadmill.training.runs.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
 from threadmill.training.runs.status import StatusFile
 from threadmill.training.runs.summaries import Summaries
-
-
-def input_facts(folder: Path) -> dict[str, Any]:
-    records = made_records(folder)
-
-    def order(batches: int, seed: int = 1, start: int = 0) -> list[list[list[int]]]:
-        taken = zip(range(batches), training_batches(records, 4, seed, start), strict=False)
-        return [inputs["token_ids"].numpy().tolist() for _, (inputs, _) in taken]
-
-    keras.utils.set_random_seed(7)
-    first = order(12)
-    keras.utils.set_random_seed(0)
-    inputs, labels = next(training_batches(records, 4, 1))
-    held_out = [inputs["token_ids"].numpy().tolist() for inputs, _ in held_out_batches(records, 4, 10)]
-    return {
-        "order": first,
-        "order with another global seed": order(12),
-        "order of another seed": order(12, seed=2),
-        "order from batch 5": order(7, start=5),
-        "order from batch 8": order(4, start=8),
-        "later order": order(68)[65:],
-        "order from batch 65": order(3, start=65),
-        "held out": held_out,
-        "shapes": {name: [value.dtype.name, *value.shape] for name, value in {**inputs, **labels}.items()},
-    }
-
-
-def damaged_facts(folder: Path) -> dict[str, str]:
-    records = made_records(folder)
-    content = Path(records.files[0]).read_bytes()
-    Path(records.files[0]).write_bytes(content[:300] + b"x" + content[301:])
-    whole = replace(records, files=records.files[1:])
-    longer = replace(whole, format=replace(whole.format, max_seq_length=SEQ + 1))
-    facts = {
-        "damaged": raised(lambda: list(held_out_batches(records, 4, 10))),
-        "other shape": raised(lambda: list(held_out_batches(longer, 4, 10))),
-    }
-    Path(records.files[1]).unlink()
-    return {**facts, "gone": raised(lambda: list(training_batches(whole, 4, 1)))}
-
-
-# Rules for the records of `roberta`.
-RULES = MaskingRules(0.15, MASK, tuple(range(FIRST)))
-
-# Sequences of all lengths up to 128, some of their tokens special, half of the others going on inside a word.
-WIDE, LONG, MOST = 1000, 128, 16
-WIDE_FORMAT = RecordFormat("roberta", LONG, MOST, ("input_ids", "input_mask"))
-
-
-def format_facts(folder: Path) -> dict[str, Any]:
-    """What is read of records of each kind: names and types of the tensors, and how they differ from BERT's v1."""
-    vocabulary = make_vocabulary(folder / "vocabulary", TOKENS)
-    kinds = {"v1": dict, "v2": with_v2_names, "one segment": without_next_sentence, "static": masked_roberta}
-    batches = {}
-    for name, kind in kinds.items():
-        made = make_records(folder / name, vocabulary, {"train-00000-of-00001.tfrecord": 9}, kind=kind)
-        inputs, labels = next(held_out_batches(record_files(made, "train"), 9, 9))
-        batches[name] = {**inputs, **labels}
-    made = make_records(folder / "gzip", vocabulary, {"train-00000-of-00001.tfrecord.gz": 9})
-    inputs, labels = next(held_out_batches(record_files(made, "train"), 9, 9))
-    batches["gzip"] = {**inputs, **labels}
-    return {name: {feature: values.numpy().tolist() for feature, values in batch.items()} for name, batch in batches.items()}
-
-
-def dynamic_facts(folder: Path) -> dict[str, Any]:
-    """Batches of records without masks, as `input_facts` tells of those with."""
-    vocabulary = make_vocabulary(folder / "vocabulary", TOKENS)
-    made = make_records(folder / "records", vocabulary, RECORDS, kind=roberta, objective="roberta")
-    records = record_files(made, "train")
-
-    def taken(batches: int, seed: int = 1, start: int = 0) -> list[Any]:
-        masking = DynamicMasking(RULES, TOKENS, records.format, seed)
-        pairs = zip(range(batches), training_batches(records, 4, 1, start, masking), strict=False)
-        return [{name: value.numpy().tolist() for name, value in {**one, **two}.items()} for _, (one, two) in pairs]
-
-    def held_out(batch_size: int, limit: int) -> list[Any]:
-        batches = held_out_batches(records, batch_size, limit, held_out_masking(RULES, TOKENS, records))
-        return np.concatenate([inputs["token_ids"] for inputs, _ in batches]).tolist()
-
-    counts = count_split(records, TOKENS, special_ids=RULES.special_ids)
-    masked = replace(WIDE_FORMAT, features=(*WIDE_FORMAT.features, "masked_lm_positions"))
-    return {
-        "batches": taken(12),
-        "again": taken(12),
-        "another seed": taken(12, seed=2),
-        "from batch 5": taken(7, start=5),
-        "from batch 8": taken(4, start=8),
-        "later": taken(68)[65:],
-        "from batch 65": taken(3, start=65),
-        "held out by 23": held_out(23, 23),
-        "held out by 4": held_out(4, 23),
-        "the first 10": held_out(4, 10),
-        "counts": counts.tolist(),
-        "without rules": raised(lambda: next(training_batches(records, 4, 1))),
-        "masked before": raised(lambda: DynamicMasking(RULES, WIDE, masked, 1)),
-    }
-
-
-def masks() -> dict[str, Any]:
-    """Sequences as they were, and masked twice: token by token, and by whole words."""
-    rng = np.random.default_rng(8)
-    rows = 4000
-    lengths = rng.integers(2, LONG + 1, rows)
-    tokens = rng.integers(FIRST, WIDE, (rows, LONG))
-    tokens[rng.random((rows, LONG)) < 0.1] = 3
-    padding_mask = np.arange(LONG) < lengths[:, None]
-    tokens *= padding_mask
-    tokens[:, 0] = 2
-    inputs = tokens.astype(np.int32), padding_mask.astype(np.int32)
-    found = {"token_ids": inputs[0], "padding_mask": inputs[1]}
-    words = replace(RULES, whole_words=True, continuations=tuple(range(WIDE // 2, WIDE)))
-    for name, rules in (("token", RULES), ("word", words)):
-        masking = DynamicMasking(rules, WIDE, WIDE_FORMAT, seed=5)
-        masked = tf.function(masking.mask)(*inputs, masking.draws(rows, tf.constant(7, tf.int64)))
-        found |= {f"{name}/{feature}": values.numpy() for feature, values in masked.items()}
-    return found
 
 
 def model_facts(model: Any) -> dict[str, Any]:
@@ -290,11 +156,6 @@ def recorder_facts(folder: Path) -> dict[str, Any]:
     return {"log": log, "masked LM alone": alone, "without a checkpoint": first, "with one": second}
 
 
-def made_records(folder: Path) -> RecordFiles:
-    vocabulary = make_vocabulary(folder / "vocabulary", TOKENS)
-    return record_files(open_records(make_records(folder / "records", vocabulary, RECORDS).uri), "train")
-
-
 def made_inputs() -> dict[str, Any]:
     tokens = np.arange(2 * SEQ).reshape(2, SEQ) % TOKENS
     ones = np.ones((2, SEQ), np.int32)
@@ -317,10 +178,6 @@ def main(folder: Path) -> None:
     for name in ("export", "recorder"):
         (folder / name).mkdir()
     facts = {
-        "input": input_facts(folder / "input"),
-        "damaged": damaged_facts(folder / "damaged"),
-        "formats": format_facts(folder / "formats"),
-        "dynamic": dynamic_facts(folder / "dynamic"),
         "model": model_facts(model),
         "model without next sentence": model_facts(build_model(PRESETS["bert-tiny"], TOKENS, SEQ, 0.1, next_sentence=False)),
         "roberta": {**model_facts(roberta_model), **roberta_facts(roberta_model, folder / "roberta.keras")},
@@ -330,7 +187,6 @@ def main(folder: Path) -> None:
         "export": export_facts(folder / "export", model),
         "recorder": recorder_facts(folder / "recorder"),
     }
-    np.savez(folder / "masks.npz", **masks())
     (folder / "facts.json").write_bytes(orjson.dumps(facts))
 
 

@@ -62,7 +62,7 @@ def _scores(model: Any, batches: Iterable[Any], train_counts: Counts, status: St
             totals[name] += float(value)  # type: ignore[assignment]
         held_out_counts += _counts(labels, len(train_counts))
         if NEXT_SENTENCE_LABELS in labels:
-            random_sentences += int(np.sum(labels[NEXT_SENTENCE_LABELS].numpy()))
+            random_sentences += int(np.sum(labels[NEXT_SENTENCE_LABELS]))
         if time.monotonic() - last >= _STATUS_SECONDS:
             last = time.monotonic()
             status.update(step=number)
@@ -100,4 +100,4 @@ def perplexity(loss: float) -> float:
 
 
 def _counts(batch: Batch, vocabulary_size: int) -> Counts:
-    return count_masked_tokens(batch["masked_lm_ids"].numpy(), batch["masked_lm_weights"].numpy(), vocabulary_size)
+    return count_masked_tokens(batch["masked_lm_ids"], batch["masked_lm_weights"], vocabulary_size)

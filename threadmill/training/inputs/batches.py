@@ -1,8 +1,10 @@
 """Batches of records for training and evaluation, through tf.data, in an order that can be taken up anywhere."""
 
+import contextlib
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from threadmill.errors import ConfigError, InputError, IntegrityError
 from threadmill.training.evaluation.baseline import Counts, count_masked_tokens
 from threadmill.training.inputs.dynamic_masking import DynamicMasking
 from threadmill.training.inputs.features import Batch, feature_types, parse_batch
+from threadmill.training.inputs.groups import StepGroups
 from threadmill.training.inputs.masking import MaskingRules
 from threadmill.training.inputs.records import RecordFiles
 
@@ -27,7 +30,7 @@ _HELD_OUT_SEED = 0
 
 def training_batches(
     records: RecordFiles, batch_size: int, seed: int, start: int = 0, masking: DynamicMasking | None = None
-) -> Iterator[tuple[Batch, Batch]]:
+) -> Generator[tuple[Batch, Batch], None, None]:
     """Endless batches for training.
 
     Each epoch holds every record once, in an order of its own drawn from ``seed``: files shuffled, records of some
@@ -39,7 +42,7 @@ def training_batches(
             from the first batch of all.
 
     Yields:
-        Pairs of dicts of tensors, see `threadmill.training.inputs.features.parse_batch`.
+        Pairs of dicts of NumPy arrays, read-only and not copied, see `threadmill.training.inputs.features.parse_batch`.
 
     Raises:
         ConfigError: the records hold no masks, and there is no ``masking``.
@@ -59,6 +62,26 @@ def training_batches(
     blocks = _parsed(epochs.flat_map(one_epoch).batch(rows, drop_remainder=True), records, rows, block, masking)
     batches = blocks.rebatch(batch_size, drop_remainder=True).skip(left_out)
     return _readable(batches.prefetch(_READ_AHEAD), records)
+
+
+def stacked_batches(
+    records: RecordFiles, batch_size: int, seed: int, groups: StepGroups, start: int = 0, masking: DynamicMasking | None = None
+) -> Iterator[tuple[Batch, Batch]]:
+    """The batches of the steps after ``start`` to the last, those of a group stacked: arrays [K, B, ...] for its K steps.
+
+    They are the batches of `training_batches`, which tells of the other arguments and of what is raised; a group of one is
+    not copied.
+    """
+    with contextlib.closing(training_batches(records, batch_size, seed, start, masking)) as batches:
+        for size in groups.sizes(start):
+            inputs, labels = zip(*itertools.islice(batches, size), strict=True)
+            yield _stacked(inputs), _stacked(labels)
+
+
+def _stacked(batches: Sequence[Batch]) -> Batch:
+    if len(batches) == 1:
+        return {name: values[None] for name, values in batches[0].items()}
+    return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def _shuffled(records: RecordFiles, seed: int, epoch: Any) -> Any:
@@ -112,7 +135,7 @@ def count_split(records: RecordFiles, vocabulary_size: int, limit: int = 0, spec
     parsed = serialized.map(lambda batch: tf.io.parse_example(batch, types), num_parallel_calls=_PARALLEL).prefetch(2)
     counts: Counts = np.zeros(vocabulary_size, np.int64)
     for batch in _readable(parsed, records):
-        counts += count_masked_tokens(batch[names[0]].numpy(), batch[names[1]].numpy(), vocabulary_size)
+        counts += count_masked_tokens(batch[names[0]], batch[names[1]], vocabulary_size)
     if not form.static_masks:
         counts[list(special_ids)] = 0
     return counts
@@ -149,14 +172,14 @@ def _mapped(blocks: Any, function: Callable[..., Any]) -> Any:
     return blocks.map(function, num_parallel_calls=_PARALLEL, deterministic=True)
 
 
-def _readable(batches: Any, records: RecordFiles) -> Iterator[Any]:
-    """The elements of a tf.data.Dataset over ``records``; what is wrong with its files is raised as ours."""
+def _readable(batches: Any, records: RecordFiles) -> Generator[Any, None, None]:
+    """The elements of a tf.data.Dataset over ``records``, as NumPy arrays; what is wrong with its files is raised as ours."""
     options = tf.data.Options()
     options.deterministic = True
     # Nothing is left to tune, and with tuning on, TensorFlow 2.21 at times waits up to a minute when an iterator is let go.
     options.autotune.enabled = False
     try:
-        yield from batches.with_options(options)
+        yield from batches.with_options(options).as_numpy_iterator()
     except tf.errors.NotFoundError as error:
         raise InputError(f"a shard of records is gone ({_told(error)}); make the records again") from error
     except tf.errors.DataLossError as error:
