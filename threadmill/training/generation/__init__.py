@@ -1,0 +1,1 @@
+"""Replies and continuations from trained models."""
