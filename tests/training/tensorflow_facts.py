@@ -21,8 +21,8 @@ from tests.training.made import FIRST, PREDICTIONS, SEQ, TOKENS
 from threadmill.errors import ThreadmillError
 from threadmill.training.config import TrainingConfig
 from threadmill.training.export.keras_file import canonicalise, export_model
-from threadmill.training.models.encoders import build_model, call_model
-from threadmill.training.models.presets import PRESETS
+from threadmill.training.models.build import build_model, call_model
+from threadmill.training.models.presets import PRESETS, ModelSizes
 from threadmill.training.objective import objective_sums
 from threadmill.training.optimizers.build import build_optimizer, build_schedule
 from threadmill.training.runs.checkpoints import Checkpoints
@@ -80,7 +80,7 @@ def optimizer_facts() -> dict[str, Any]:
     schedule = build_schedule(TrainingConfig(model="bert-tiny", steps=10, learning_rate=1.0, warmup_steps=4))
     constant = build_schedule(TrainingConfig(model="bert-tiny", steps=4, learning_rate=1.0, warmup_steps=0))
     config = TrainingConfig(model="bert-tiny", steps=10, learning_rate=0.1, warmup_steps=0, weight_decay=0.5)
-    model = build_model(PRESETS["bert-tiny"], TOKENS, SEQ, 0.1)
+    model = build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ, next_sentence=True), 0.1)
     optimizer = build_optimizer(config, build_schedule(config), model)
     for variable in model.trainable_variables:
         variable.assign(np.ones(variable.shape))
@@ -173,13 +173,13 @@ def raised(work: Any) -> str:
 
 def main(folder: Path) -> None:
     keras.utils.set_random_seed(3)
-    model = build_model(PRESETS["bert-tiny"], TOKENS, SEQ, 0.1)
-    roberta_model = build_model(PRESETS["roberta-tiny"], TOKENS, SEQ, 0.1, next_sentence=False)
+    model = build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ, next_sentence=True), 0.1)
+    roberta_model = build_model(PRESETS["roberta-tiny"], ModelSizes(TOKENS, SEQ), 0.1)
     for name in ("export", "recorder"):
         (folder / name).mkdir()
     facts = {
         "model": model_facts(model),
-        "model without next sentence": model_facts(build_model(PRESETS["bert-tiny"], TOKENS, SEQ, 0.1, next_sentence=False)),
+        "model without next sentence": model_facts(build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ), 0.1)),
         "roberta": {**model_facts(roberta_model), **roberta_facts(roberta_model, folder / "roberta.keras")},
         "objective": objective_facts(),
         "optimizer": optimizer_facts(),

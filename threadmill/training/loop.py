@@ -11,8 +11,8 @@ from threadmill.training.evaluation.baseline import Counts, unigram_log_probabil
 from threadmill.training.export.keras_file import export_model
 from threadmill.training.inputs.batches import count_split, training_batches
 from threadmill.training.inputs.dynamic_masking import DynamicMasking
-from threadmill.training.models.encoders import build_model, call_model, set_output_bias
-from threadmill.training.models.presets import PRESETS
+from threadmill.training.models.build import build_model, call_model, set_output_bias
+from threadmill.training.models.presets import PRESETS, ModelSizes
 from threadmill.training.objective import Sums, objective_sums
 from threadmill.training.optimizers.build import build_optimizer, build_schedule
 from threadmill.training.processes.spec import TrainerSpec
@@ -61,8 +61,8 @@ def train(spec: TrainerSpec, status: StatusFile) -> None:
 
 def _new_model(spec: TrainerSpec) -> Any:
     preset, records = PRESETS[spec.config.model], spec.records.format
-    sizes = (spec.vocabulary_size, records.max_seq_length, spec.config.dropout)
-    return build_model(preset, *sizes, next_sentence=records.next_sentence)
+    lengths = records.max_seq_length, records.max_target_length
+    return build_model(preset, ModelSizes(spec.vocabulary_size, *lengths, records.next_sentence), spec.config.dropout)
 
 
 def _count_tokens(spec: TrainerSpec) -> Counts:

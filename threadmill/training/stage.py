@@ -24,7 +24,7 @@ from threadmill.training.inputs.records import (
     record_format,
 )
 from threadmill.training.inputs.vocabulary import VocabularyFiles, open_vocabulary
-from threadmill.training.models.presets import PRESETS, check_model
+from threadmill.training.models.presets import PRESETS, ModelSizes, check_model
 from threadmill.training.outputs import local_folder, pretty, write, write_file
 from threadmill.training.processes.launch import run_child
 from threadmill.training.processes.spec import TrainerSpec
@@ -119,7 +119,7 @@ class TrainingStage(MapStage):
         records, vocabulary = open_records(self.records_uri), open_vocabulary(self.vocabulary_uri)
         check_vocabulary(records, vocabulary.entry.digest, self.vocabulary_uri)
         form = record_format(records)
-        check_model(self.config.model, form.objective, form.max_seq_length)
+        check_model(self.config.model, form.objective, form.max_seq_length, form.max_target_length)
         return records, vocabulary
 
     def _validation(self, records: Dataset) -> RecordFiles | None:
@@ -132,6 +132,7 @@ class TrainingStage(MapStage):
 
     def _described(self, spec: TrainerSpec) -> dict[str, Any]:
         preset, form = PRESETS[self.config.model], spec.records.format
+        sizes = ModelSizes(spec.vocabulary_size, form.max_seq_length, form.max_target_length, form.next_sentence)
         return {
             "model": self.config.model,
             "architecture": preset.architecture,
@@ -143,8 +144,9 @@ class TrainingStage(MapStage):
             "objective": form.objective,
             "next_sentence": form.next_sentence,
             "max_seq_length": form.max_seq_length,
+            "max_target_length": form.max_target_length,
             "max_predictions_per_seq": form.max_predictions_per_seq,
-            "parameters": preset.parameters(spec.vocabulary_size, form.max_seq_length, next_sentence=form.next_sentence),
+            "parameters": preset.parameters(sizes),
             "vocabulary_digest": spec.identity["vocabulary"],
             "records_digest": spec.identity["records"],
             "training": {

@@ -17,7 +17,7 @@ from threadmill.errors import InputError
 from threadmill.training.evaluation.baseline import Counts, count_masked_tokens, unigram_score
 from threadmill.training.inputs.batches import count_split, held_out_batches, held_out_masking
 from threadmill.training.inputs.features import Batch
-from threadmill.training.models.encoders import call_model
+from threadmill.training.models.build import call_model
 from threadmill.training.objective import NEXT_SENTENCE_LABELS, Sums, objective_sums
 from threadmill.training.processes.spec import EvaluatorSpec
 from threadmill.training.runs.status import StatusFile

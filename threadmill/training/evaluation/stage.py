@@ -109,7 +109,7 @@ class EvaluationStage(MapStage):
         described = orjson.loads(storage.read_bytes(storage.join(self.model_uri, CONFIG_NAME)))
         check_vocabulary(records, described["vocabulary_digest"], f"the model at {self.model_uri}")
         form = record_format(records)
-        check_model(described["model"], form.objective, form.max_seq_length)
+        check_model(described["model"], form.objective, form.max_seq_length, form.max_target_length)
         if form.max_seq_length > described["max_seq_length"]:
             raise InputError(
                 f"the records at {self.records_uri} have {form.max_seq_length} tokens, and the model takes "

@@ -9,7 +9,7 @@ from threadmill.errors import InputError
 HELD_OUT_SPLITS = ("validation", "test")
 
 # The objectives whose records have features that `RecordFormat` knows.
-OBJECTIVES = ("bert", "roberta")
+OBJECTIVES = ("bert", "roberta", "seq2seq", "causal")
 
 _GZIP_SUFFIX = ".gz"
 
@@ -20,18 +20,25 @@ class RecordFormat:
 
     Attributes:
         objective: one of `OBJECTIVES`.
-        max_seq_length, max_predictions_per_seq: its fixed lengths, S tokens and P masked positions.
-        features: the names of its features: google-research/bert's (v1), or TensorFlow Model Garden's (v2).
+        max_seq_length, max_predictions_per_seq: its fixed lengths, S tokens and P masked positions (0 for seq2seq and causal).
+        features: the names of its features; BERT's are google-research/bert's (v1), or TensorFlow Model Garden's (v2).
+        max_target_length: T tokens of the responses; 0 but for seq2seq.
     """
 
     objective: str
     max_seq_length: int
     max_predictions_per_seq: int
     features: tuple[str, ...]
+    max_target_length: int = 0
+
+    @property
+    def masked(self) -> bool:
+        """Whether models learn the records by their masked tokens."""
+        return self.objective in ("bert", "roberta")
 
     @property
     def static_masks(self) -> bool:
-        """Whether the tokens are masked in the records; if not, training masks them as it reads."""
+        """Whether the tokens are masked in the records; if not, and they are ``masked``, training masks them as it reads."""
         return "masked_lm_positions" in self.features
 
     @property
@@ -73,7 +80,8 @@ def open_records(uri: str) -> Dataset:
     objective = manifest.config.get("objective")
     if objective not in OBJECTIVES:
         raise InputError(
-            f"the records at {uri} are made for the objective {objective}; the models here train on bert's and roberta's records"
+            f"the records at {uri} are made for the objective {objective}, which no model here learns; make records for "
+            f"one of {', '.join(OBJECTIVES)}"
         )
     return dataset
 
@@ -101,8 +109,13 @@ def record_files(dataset: Dataset, split: str) -> RecordFiles:
 def record_format(dataset: Dataset) -> RecordFormat:
     """What the records in ``dataset`` hold, from its manifest's config and schema."""
     config, schema = dataset.manifest.config, dataset.manifest.schema
-    lengths = int(config["max_seq_length"]), int(config["max_predictions_per_seq"])
-    return RecordFormat(config["objective"], *lengths, tuple(field.name for field in schema))
+    return RecordFormat(
+        objective=config["objective"],
+        max_seq_length=int(config["max_seq_length"]),
+        max_predictions_per_seq=int(config.get("max_predictions_per_seq", 0)),
+        features=tuple(field.name for field in schema),
+        max_target_length=int(config.get("max_target_length", 0)),
+    )
 
 
 def held_out_split(dataset: Dataset, split: str) -> str:

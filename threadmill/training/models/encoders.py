@@ -1,12 +1,11 @@
 """BERT and RoBERTa with their pretraining heads, from KerasHub's parts. Imports Keras: for the trainer's processes only."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import keras_hub
 
-from threadmill.training.models.presets import BERT, ROBERTA, ModelPreset
+from threadmill.training.models.presets import ModelPreset, ModelSizes
 
 MASKED_LM = "masked_lm"
 NEXT_SENTENCE = "next_sentence"
@@ -15,33 +14,33 @@ _BERT_EPSILON, _ROBERTA_EPSILON = 1e-12, 1e-5  # of layer norms, as the original
 _INITIAL_DEVIATION = 0.02
 
 
-def build_bert(preset: ModelPreset, vocabulary_size: int, max_seq_length: int, dropout: float, next_sentence: bool) -> Any:
-    """A randomly initialised BERT (Devlin et al. 2018) for pretraining, without pooler and second head unless ``next_sentence``.
+def build_bert(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> Any:
+    """A randomly initialised BERT (Devlin et al. 2018) for pretraining; without a next sentence, without pooler.
 
     Returns:
         A functional keras.Model. Inputs, int32: ``token_ids``, ``segment_ids``, ``padding_mask`` [B, S] and
         ``mask_positions`` [B, P]. Outputs, float32 logits: ``masked_lm`` [B, P, V], at the masked positions only, from
         the embedding matrix transposed; ``next_sentence`` [B, 2], where 1 means that the second segment is random.
     """
-    backbone = keras_hub.models.BertBackbone(**_sizes(preset, vocabulary_size, max_seq_length, dropout))
+    backbone = keras_hub.models.BertBackbone(**_dimensions(preset, sizes, dropout))
     # The heads stand on the backbone's own layers, not on a call of the backbone as one layer: Keras then stores the
     # embedding once, and the saved model loads with it shared; nested, it cannot be loaded at all.
     inputs, outputs = _with_masked_lm(backbone, backbone.output["sequence_output"], _BERT_EPSILON)
-    if next_sentence:
+    if sizes.next_sentence:
         head = keras.layers.Dense(2, kernel_initializer=_initializer(), dtype="float32", name=NEXT_SENTENCE)
         outputs[NEXT_SENTENCE] = head(backbone.output["pooled_output"])
     return keras.Model(inputs, outputs, name="bert_pretraining")
 
 
-def build_roberta(preset: ModelPreset, vocabulary_size: int, max_seq_length: int, dropout: float, next_sentence: bool) -> Any:
+def build_roberta(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> Any:
     """A randomly initialised RoBERTa (Liu et al. 2019) for pretraining; its positions count from 0, as KerasHub's do.
 
     Returns:
         As `build_bert`, but for ``segment_ids`` and ``next_sentence``, which RoBERTa has not.
     """
-    if next_sentence:
+    if sizes.next_sentence:
         raise ValueError("RoBERTa has no next sentence to tell; build it with next_sentence=False")
-    backbone = keras_hub.models.RobertaBackbone(**_sizes(preset, vocabulary_size, max_seq_length, dropout))
+    backbone = keras_hub.models.RobertaBackbone(**_dimensions(preset, sizes, dropout))
     # As the backbone calls its layers, but for its layer around both embeddings: the head would share a layer that is no
     # layer of the model itself, and a saved model loads with such a one twice, and once without weights.
     tokens = backbone.token_embedding(backbone.input["token_ids"])
@@ -52,15 +51,15 @@ def build_roberta(preset: ModelPreset, vocabulary_size: int, max_seq_length: int
     return keras.Model(*_with_masked_lm(backbone, encoded, _ROBERTA_EPSILON), name="roberta_pretraining")
 
 
-def _sizes(preset: ModelPreset, vocabulary_size: int, max_seq_length: int, dropout: float) -> dict[str, Any]:
+def _dimensions(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> dict[str, Any]:
     return {
-        "vocabulary_size": vocabulary_size,
+        "vocabulary_size": sizes.vocabulary_size,
         "num_layers": preset.num_layers,
         "num_heads": preset.num_heads,
         "hidden_dim": preset.hidden_dim,
         "intermediate_dim": preset.intermediate_dim,
         "dropout": dropout,
-        "max_sequence_length": max_seq_length,
+        "max_sequence_length": sizes.max_seq_length,
     }
 
 
@@ -79,26 +78,3 @@ def _with_masked_lm(backbone: Any, encoded: Any, epsilon: float) -> tuple[dict[s
 
 def _initializer() -> Any:
     return keras.initializers.TruncatedNormal(stddev=_INITIAL_DEVIATION)
-
-
-# The registry of architectures: the function that builds one.
-ARCHITECTURES: dict[str, Callable[[ModelPreset, int, int, float, bool], Any]] = {BERT: build_bert, ROBERTA: build_roberta}
-
-
-def build_model(
-    preset: ModelPreset, vocabulary_size: int, max_seq_length: int, dropout: float, *, next_sentence: bool = True
-) -> Any:
-    """The model of ``preset``, its weights drawn with Keras's global seed."""
-    return ARCHITECTURES[preset.architecture](preset, vocabulary_size, max_seq_length, dropout, next_sentence)
-
-
-def call_model(model: Any, inputs: dict[str, Any], *, training: bool) -> dict[str, Any]:
-    """The outputs for those of ``inputs`` that the model has: RoBERTa takes no ``segment_ids``."""
-    outputs: dict[str, Any] = model({name: inputs[name] for name in model.input}, training=training)
-    return outputs
-
-
-def set_output_bias(model: Any, logits: Any) -> None:
-    """Sets the bias of the masked LM's logits (float32[V])."""
-    bias = next(variable for variable in model.trainable_variables if variable.path == f"{MASKED_LM}/output_bias")
-    bias.assign(logits)
