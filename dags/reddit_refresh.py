@@ -73,8 +73,8 @@ with DAG(
 
     with TaskGroup("training", tooltip="Records to a trained and measured model", prefix_group_id=False):
         train = TrainOperator(
-            task_id="train", records=records.output, vocabulary=vocabulary.output, uri=planned("model"),
-            execution_timeout=timedelta(days=7),
+            task_id="train", records=records.output, vocabulary=vocabulary.output, previous=planned("previous_model"),
+            uri=planned("model"), execution_timeout=timedelta(days=7),
         )  # fmt: skip
         evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"))
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from operators.base import StageOperator, permanent_faults
@@ -105,21 +105,28 @@ class RecordsOperator(StageOperator):
 
 
 class TrainOperator(StageOperator):
-    """Records to a trained model, in a process of its own; a retry resumes from the last checkpoint."""
+    """Records to a trained model, in a process of its own; a retry resumes from the last checkpoint.
 
-    template_fields: Sequence[str] = ("uri", "records", "vocabulary")
+    Args:
+        previous: the model of the month before, "" for none; the param ``continue_training`` begins with its weights.
+    """
+
+    template_fields: Sequence[str] = ("uri", "records", "vocabulary", "previous")
     ui_color = "#fce8e6"
 
-    def __init__(self, *, records: str, vocabulary: str, **kwargs: Any) -> None:
+    def __init__(self, *, records: str, vocabulary: str, previous: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.records, self.vocabulary = records, vocabulary
+        self.records, self.vocabulary, self.previous = records, vocabulary, previous
 
     def make_stage(self, context: "Context") -> "Stage":
         """The training stage."""
         from threadmill.training.stage import TrainingStage
 
         configs = pretraining_configs(context["params"])
-        return TrainingStage(self.records, self.vocabulary, configs.training, configs.checkpoints)
+        training = configs.training
+        if context["params"].get("continue_training") and self.previous:
+            training = replace(training, init_from=self.previous)
+        return TrainingStage(self.records, self.vocabulary, training, configs.checkpoints)
 
 
 class EvaluateOperator(StageOperator):

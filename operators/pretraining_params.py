@@ -101,6 +101,10 @@ def pretraining_params(*, from_recipe: bool = False) -> dict[str, Param]:
         ),
         **optional_params("Records", records, {setting.name: _defaults(setting.name) for setting in records}),
         **setting_params("Training", settings_of(TrainingConfig), _TRAINING_NAMES),
+        "continue_training": Param(
+            False, type="boolean", title="continue_training", section="Training",
+            description="Begin with the weights of the month before's model, where there is one, instead of random ones",
+        ),
         **setting_params("Training", settings_of(CheckpointConfig)),
         **setting_params("Evaluation", settings_named(EvaluationConfig, _EVALUATION)),
     }  # fmt: skip

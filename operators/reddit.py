@@ -43,8 +43,8 @@ class PlanRedditMonth(BaseOperator):
 
     Returns:
         {"month", "sources", "ledger", one URI a dataset, and of other months, as far as they are there: "lookback", the
-        comments of the months before; "earlier_signatures"; "previous_comments" and "previous_conversations", of the month
-        before, "" where there are none; "earlier_conversations"}.
+        comments of the months before; "earlier_signatures"; "previous_comments", "previous_conversations" and
+        "previous_model", of the month before, "" where there are none; "earlier_conversations"}.
     """
 
     ui_color = "#fef7e0"
@@ -78,6 +78,7 @@ def _other_months(root: str, month: str, deduplication: str) -> dict[str, Any]:
         "earlier_conversations": [uri for name in earlier if (uri := _made(root, name, release))],
         "previous_comments": _made(root, previous, "comments"),
         "previous_conversations": _made(root, previous, release),
+        "previous_model": _made(root, previous, "model"),
     }
 
 

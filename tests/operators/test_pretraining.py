@@ -100,6 +100,15 @@ def test_training_and_evaluation_are_asked_for_with_the_settings_of_the_form() -
     assert (stage.model_uri, stage.records_uri, stage.config) == ("model", "records", EvaluationConfig())
 
 
+@pytest.mark.parametrize(
+    ("asked", "previous", "begins"), [(True, "2005-12/model", "2005-12/model"), (True, "", ""), (False, "2005-12/model", "")]
+)
+def test_training_continues_the_month_before_where_asked_and_there_is_one(asked: bool, previous: str, begins: str) -> None:
+    task = TrainOperator(task_id="train", uri="model", records="records", vocabulary="vocabulary", previous=previous)
+    stage: Any = task.make_stage(context(continue_training=asked))
+    assert stage.asked.init_from == begins
+
+
 def test_training_without_records_fails_at_once(root: Path) -> None:
     task = TrainOperator(task_id="train", uri=str(root / "model"), records=str(root / "records"), vocabulary=str(root / "none"))
     with pytest.raises(AirflowFailException, match="records does not exist; run the stage that writes it"):

@@ -66,7 +66,8 @@ class TestPlan:
         names = [*made_first, "records", "model", "evaluation", "report"]
         assert [made[name] for name in names] == [f"{root}/reddit/2005-12/{name}" for name in names]
         assert made["vocabularies"] == f"{root}/reddit/vocabularies"
-        for others in ("lookback", "earlier_signatures", "earlier_conversations", "previous_comments", "previous_conversations"):
+        previous = ("previous_comments", "previous_conversations", "previous_model")
+        for others in ("lookback", "earlier_signatures", "earlier_conversations", *previous):
             assert not made[others]
         assert not root.exists()
 
@@ -99,7 +100,7 @@ class TestPlan:
 
     def test_finds_the_releases_of_the_months_before(self, root: Path) -> None:
         for month in ("2005-10", "2005-12", "2006-01", "2006-02"):
-            for name in ("comments", "conversations", "signatures", "deduplicated"):
+            for name in ("comments", "conversations", "signatures", "deduplicated", "model"):
                 folder = root / "reddit" / month / name
                 folder.mkdir(parents=True)
                 (folder / MANIFEST_NAME).touch()
@@ -113,6 +114,7 @@ class TestPlan:
         assert made["earlier_conversations"] == uris("deduplicated", "2005-10")
         assert [made["previous_comments"]] == uris("comments", "2005-12")
         assert made["previous_conversations"] == ""
+        assert [made["previous_model"]] == uris("model", "2005-12")
         undeduplicated = plan(month="2006-01", source="x", deduplication="none")
         assert undeduplicated["earlier_conversations"] == uris("conversations", "2005-10", "2005-12")
         assert [undeduplicated["previous_conversations"]] == uris("conversations", "2005-12")

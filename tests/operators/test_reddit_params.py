@@ -29,6 +29,7 @@ OF_THE_RUN = {
     "lookback_months",
     "preset",
     "rebuild_vocabulary",
+    "continue_training",
     "objective",
 }
 FORM_NAMES = {
