@@ -2,7 +2,13 @@
 
 
 class ThreadmillError(Exception):
-    """Base of all errors that are shown as one line, without a traceback."""
+    """Base of all errors that are shown as one line, without a traceback.
+
+    Attributes:
+        exit_code: of a program that ends with it.
+    """
+
+    exit_code = 2
 
 
 class ConfigError(ThreadmillError):
@@ -35,3 +41,13 @@ class GateError(ThreadmillError):
 
 class DivergenceError(ThreadmillError):
     """The loss is no longer a number; the same settings would end so again."""
+
+
+class CheckpointError(ThreadmillError):
+    """A checkpoint cannot be saved or read where it should be; the same call can go on from the newest good one later."""
+
+
+class PreemptedError(ThreadmillError):
+    """The machine asked a run to leave, and its state is saved; the same call goes on from there."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: a fault that passes

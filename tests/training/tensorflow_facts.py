@@ -25,7 +25,6 @@ from threadmill.training.models.build import build_model, call_model
 from threadmill.training.models.presets import PRESETS, ModelSizes
 from threadmill.training.objective import objective_sums
 from threadmill.training.optimizers.build import build_optimizer, build_schedule
-from threadmill.training.runs.checkpoints import Checkpoints
 from threadmill.training.runs.losses import LossLog
 from threadmill.training.runs.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
 from threadmill.training.runs.status import StatusFile
@@ -94,30 +93,6 @@ def optimizer_facts() -> dict[str, Any]:
     }
 
 
-def checkpoint_facts(folder: Path) -> dict[str, Any]:
-    variable = keras.Variable(np.zeros(3), name="weights")
-
-    def opened() -> Checkpoints:
-        return Checkpoints(str(folder), [variable], keep=3)
-
-    checkpoints = opened()
-    facts: dict[str, Any] = {"of nothing": checkpoints.restore(at_most=100)}
-    for step in (10, 20, 30, 40, 50):
-        variable.assign(np.full(3, step))
-        checkpoints.save(step)
-    facts["kept"] = checkpoints.steps
-    facts["files"] = sorted(path.name for path in folder.iterdir())
-    (folder / "step-60_temp").mkdir()  # as a kill in the middle of a save leaves it
-    (folder / "step-60.data-00000-of-00001").write_bytes(b"half")
-    facts["newest"] = [opened().restore(at_most=100), float(variable[0])]
-    facts["files after a kill"] = sorted(path.name for path in folder.iterdir())
-    facts["before the log's end"] = [opened().restore(at_most=45), float(variable[0])]
-    data = folder / "step-50.data-00000-of-00001"
-    data.write_bytes(b"\0" * data.stat().st_size)
-    facts["newest is damaged"] = [opened().restore(at_most=100), float(variable[0])]
-    return facts
-
-
 def export_facts(folder: Path, model: Any) -> dict[str, Any]:
     export_model(model, str(folder / "first"))
     model.save(folder / "second.keras")
@@ -183,7 +158,6 @@ def main(folder: Path) -> None:
         "roberta": {**model_facts(roberta_model), **roberta_facts(roberta_model, folder / "roberta.keras")},
         "objective": objective_facts(),
         "optimizer": optimizer_facts(),
-        "checkpoints": checkpoint_facts(folder / "checkpoints"),
         "export": export_facts(folder / "export", model),
         "recorder": recorder_facts(folder / "recorder"),
     }

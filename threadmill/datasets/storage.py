@@ -93,9 +93,11 @@ def list_names(uri: str) -> list[str]:
         path = local_path(uri)
         return sorted(os.listdir(path)) if os.path.isdir(path) else []
     filesystem, path = _filesystem(uri)
-    if not filesystem.isdir(path):
+    try:
+        entries = filesystem.ls(path, detail=False)  # unlike isdir, it does not take a store out of reach for an empty one
+    except FileNotFoundError:
         return []
-    return sorted(name_of(entry) for entry in filesystem.ls(path, detail=False))
+    return sorted(name_of(entry) for entry in entries if entry.rstrip("/") != path.rstrip("/"))
 
 
 def make_directory(uri: str) -> list[str]:
@@ -108,6 +110,17 @@ def make_directory(uri: str) -> list[str]:
         folder = os.path.dirname(folder)
     os.makedirs(local_path(uri), exist_ok=True)
     return made
+
+
+def sync_directory(uri: str) -> None:
+    """Sees to it that a local folder's list of names outlives a power cut; object stores have none."""
+    if not is_local(uri):
+        return
+    descriptor = os.open(local_path(uri), os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def rename(uri: str, new_uri: str) -> None:

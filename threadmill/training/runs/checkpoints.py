@@ -1,83 +1,360 @@
 """Checkpoints by step: the whole state of a run, written atomically, the newest ones kept, damaged ones passed over."""
 
 import logging
-import os
-import shutil
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
 
-import tensorflow as tf
+import msgspec
+import numpy as np
+
+from threadmill.datasets import storage
+from threadmill.errors import CheckpointError, ConfigError, DivergenceError, InputError, ThreadmillError
+from threadmill.training.runs.identity import Identity, differences
+from threadmill.training.runs.tensor_files import DamagedFileError, FileDigest, Tensors, read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
 
-_NAME = "step"
+CHECKPOINT_NAME = "checkpoint.json"
+BEST_NAME = "best"
+MODEL_PREFIX = "model/"
+
+_STEP_PREFIX = "step-"
+_FILE_BYTES = 1 << 28
+_THREADS = 4
+
+State = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A file of a checkpoint.
+
+    Attributes:
+        tensors: the names of the arrays in it, so that those of a model are read without its optimizer's.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+    tensors: tuple[str, ...]
+
+    @property
+    def digest(self) -> FileDigest:
+        """What it must be read as."""
+        return FileDigest(self.bytes, self.sha256)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of checkpoint.json, which is written last: a folder without one holds no checkpoint.
+
+    Attributes:
+        step: steps done.
+        loss: of that step; of the validation in the best one.
+        backend: the library that computed.
+        identity: of the run.
+        files: all of the state.
+        created: ISO 8601, UTC.
+    """
+
+    step: int
+    loss: float
+    backend: str
+    identity: Mapping[str, str | int | float | bool]
+    files: tuple[CheckpointFile, ...]
+    created: str
 
 
 class Checkpoints:
-    """The checkpoints in ``folder``: ``step-N.index`` and ``step-N.data-*``, listed in the file ``checkpoint``.
+    """The checkpoints of a run below ``uri``, a local folder or any that fsspec reaches: ``step-N/`` and ``best/``.
 
-    tf.train.CheckpointManager lists a checkpoint when all of it is written, so one that was cut off is never seen.
+    A checkpoint is safetensors files of some 256 MB and ``checkpoint.json`` (`Checkpoint`), which is written when they are
+    on the disk or in the bucket. So one that was cut off is never seen; the next run removes it.
 
     Args:
-        state: all variables that the next steps depend on: Keras's variables of the model, its optimizer, and the
-            states of its random generators (without which dropout would differ after a restart).
-        keep: how many to keep.
+        uri: the folder.
+        keep: how many to keep, beside the best.
+        identity: of the run, see `threadmill.training.processes.spec.TrainerSpec`.
+        before_publishing: called when a checkpoint's files are written, before it counts: what must not lag behind it.
     """
 
-    def __init__(self, folder: str, state: Iterable[Any], keep: int) -> None:
-        variables = [(variable.path, variable.value) for variable in state]
-        if len(dict(variables)) != len(variables):
-            raise ValueError("two variables of the model share a path, so a checkpoint would hold one of them only")
-        self._checkpoint = tf.train.Checkpoint(**dict(variables))
-        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep, checkpoint_name=_NAME)
+    def __init__(self, uri: str, keep: int, identity: Identity, before_publishing: Callable[[], None] = lambda: None) -> None:
+        self._uri, self._keep, self._identity = uri, keep, dict(identity)
+        self._before_publishing = before_publishing
+        self._good: list[int] = []
 
     @property
     def steps(self) -> list[int]:
-        """The steps of the checkpoints that are kept, ascending."""
-        return sorted(map(_step, self._manager.checkpoints))
+        """The steps of the checkpoints that are there, ascending."""
+        return _published_steps(self._uri)
 
-    def save(self, step: int) -> None:
-        """Saves the state after ``step``, then removes the oldest checkpoints beyond those to keep."""
-        self._manager.save(checkpoint_number=step)
+    @property
+    def best(self) -> Checkpoint | None:
+        """What is told of the best checkpoint by validation; None where there is none."""
+        try:
+            return _describe(storage.join(self._uri, BEST_NAME))
+        except DamagedFileError:
+            return None
 
-    def restore(self, at_most: int) -> int:
-        """Sets all variables to the newest whole checkpoint of a step up to ``at_most``.
+    def place(self, step: int) -> str:
+        """The URI of the checkpoint of ``step``."""
+        return storage.join(self._uri, f"{_STEP_PREFIX}{step}")
+
+    def last_good(self, at_most: int) -> str:
+        """The URI of the newest checkpoint of a step up to ``at_most`` that this run went on from or saved; "" for none."""
+        return max(((step, self.place(step)) for step in self._good if step <= at_most), default=(0, ""))[1]
+
+    def save(self, step: int, state: Tensors, loss: float) -> None:
+        """Saves the state after ``step``, unless it is saved, then removes the oldest checkpoints beyond those to keep.
+
+        Args:
+            state: every array that the next steps depend on, by name.
+
+        Raises:
+            CheckpointError: the disk is full, or the place is not to be reached. No earlier checkpoint is touched.
+            DivergenceError: a number of the state is not finite. It is not saved.
+        """
+        if step in self._good:
+            return
+        self._check_finite(step, state)
+        place = self.place(step)
+        with self._reaching(f"the checkpoint of step {step} is not saved in {place}"):
+            _remove_checkpoint(place)  # a damaged one, or one beyond the end of the loss log
+            self._write(place, step, state, loss)
+        self._good.append(step)
+        with self._reaching(f"old checkpoints are not removed in {self._uri}"):
+            for old in [found for found in self.steps if found <= step][: -self._keep]:
+                _remove_checkpoint(self.place(old))
+                self._good = [good for good in self._good if good != old]
+
+    def save_best(self, step: int, state: Tensors, loss: float) -> None:
+        """Saves the state after ``step`` as the best, in place of the one before.
+
+        Args:
+            loss: of the validation.
+
+        Raises:
+            CheckpointError, DivergenceError: as `save`.
+        """
+        self._check_finite(step, state)
+        place = storage.join(self._uri, BEST_NAME)
+        with self._reaching(f"the best checkpoint, of step {step}, is not saved in {place}"):
+            # Beside the files of the one before, which are removed when this one counts.
+            written = self._write(place, step, state, loss, prefix=f"{_STEP_PREFIX}{step}-")
+            keep = {CHECKPOINT_NAME, *(file.name for file in written.files)}
+            for name in storage.list_names(place):
+                if name not in keep:
+                    storage.remove(storage.join(place, name))
+
+    def restore(self, at_most: int) -> tuple[int, State]:
+        """The newest whole checkpoint of a step up to ``at_most``, after those that were cut off have been removed.
 
         Returns:
-            Its step; 0, and the variables untouched, where there is none.
-        """
-        self._remove_orphans()
-        for path in sorted(self._manager.checkpoints, key=_step, reverse=True):
-            if _step(path) > at_most:
-                log.warning("%s is passed over: the loss log ends before it", path)
-            elif self._restored(path):
-                return _step(path)
-        return 0
+            Its step and state; 0 and {} where there is none.
 
-    def _restored(self, path: str) -> bool:
+        Raises:
+            ConfigError: it is of another run; the message names the settings that differ.
+            CheckpointError: the place is not to be reached.
+        """
+        with self._reaching(f"the checkpoints in {self._uri} are not read"):
+            self._remove_orphans()
+            for step in reversed(self.steps):
+                place = self.place(step)
+                if step > at_most:
+                    log.warning("%s is passed over: the loss log ends before it", place)
+                    continue
+                try:
+                    state = self._read(place)
+                except DamagedFileError as error:
+                    log.warning("%s is damaged and passed over (%s)", place, error)
+                    continue
+                self._good = [found for found in self.steps if found <= step]
+                return step, state
+        return 0, {}
+
+    def restore_best(self) -> tuple[int, State]:
+        """The best checkpoint by validation, as `restore`.
+
+        Raises:
+            ConfigError, CheckpointError: as `restore`; CheckpointError also where it is damaged.
+        """
+        place = storage.join(self._uri, BEST_NAME)
+        with self._reaching(f"the best checkpoint in {place} is not read"):
+            best = self.best
+            return (best.step, self._read(place)) if best else (0, {})
+
+    def _write(self, place: str, step: int, state: Tensors, loss: float, prefix: str = "") -> Checkpoint:
+        storage.make_directory(place)
         try:
-            # Read whole before anything is set, so that a damaged one leaves the variables as they are.
-            reader = tf.train.load_checkpoint(path)
-            for name in reader.get_variable_to_shape_map():
-                reader.get_tensor(name)
-        except (tf.errors.OpError, RuntimeError, ValueError) as error:
-            log.warning("%s is damaged and passed over (%s)", path, str(error).splitlines()[0])
-            return False
-        self._checkpoint.restore(path).assert_consumed()
-        return True
+            files = _write_files(place, state, prefix)
+            self._before_publishing()
+        except BaseException:
+            with suppress(Exception):  # it may be out of reach; the next run removes what is left
+                _remove_unlisted(place)
+            raise
+        backend, created = str(self._identity.get("backend", "")), datetime.now(UTC).isoformat(timespec="seconds")
+        checkpoint = Checkpoint(step, loss, backend, self._identity, files, created)
+        storage.sync_directory(place)
+        storage.write_bytes(storage.join(place, CHECKPOINT_NAME), msgspec.json.format(msgspec.json.encode(checkpoint)))
+        for folder in (place, self._uri):
+            storage.sync_directory(folder)
+        return checkpoint
+
+    def _read(self, place: str) -> State:
+        checkpoint = _describe(place)
+        if differs := differences(checkpoint.identity, self._identity):
+            raise ConfigError(
+                f"{place} is a checkpoint of a run of other settings ({differs}); set them as they were to go on with it, "
+                f"name another output or another place for the checkpoints, or delete {self._uri} to begin anew"
+            )
+        return _read_files(place, checkpoint.files)
 
     def _remove_orphans(self) -> None:
-        """Removes what killed runs left: half-written checkpoints, and old ones that they had no time to remove."""
-        known = {os.path.basename(path) for path in self._manager.checkpoints}
-        folder = self._manager.directory
-        for entry in os.scandir(folder) if os.path.isdir(folder) else ():
-            if not entry.name.startswith(f"{_NAME}-") or entry.name.split(".")[0] in known:
-                continue
-            if entry.is_dir():
-                shutil.rmtree(entry.path)
-            else:
-                os.remove(entry.path)
+        whole = {f"{_STEP_PREFIX}{step}" for step in self.steps}
+        for name in storage.list_names(self._uri):
+            if name.startswith(_STEP_PREFIX) and name not in whole:
+                storage.remove_tree(storage.join(self._uri, name))
+        _remove_unlisted(storage.join(self._uri, BEST_NAME))
+
+    def _check_finite(self, step: int, state: Tensors) -> None:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            finite = dict(zip(state, pool.map(_is_finite, state.values()), strict=True))
+        if not all(finite.values()):
+            name = next(name for name in finite if not finite[name])
+            raise DivergenceError(
+                f"training diverged at step {step}: {name} is not finite after it, and is not saved "
+                f"({self._told_last_good(step)}); lower the learning rate or lengthen the warm-up"
+            )
+
+    def _told_last_good(self, at_most: int) -> str:
+        place = self.last_good(at_most)
+        return f"the last good checkpoint is {place}" if place else "there is no checkpoint before it"
+
+    @contextmanager
+    def _reaching(self, failure: str) -> Iterator[None]:
+        try:
+            yield
+        except ThreadmillError:
+            raise
+        except Exception as error:  # of the disk, of the network, of sign-in: each client of a store has its own
+            last = max(self._good, default=0)
+            newest = f"the newest good checkpoint is {self.place(last)}" if last else "no checkpoint was saved or read before"
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise CheckpointError(
+                f"{failure} ({reason}); {newest}; see that the place is there, can be written and has room, then run the same "
+                "again to go on from it"
+            ) from error
 
 
-def _step(path: str) -> int:
-    return int(path.rsplit("-", 1)[-1])
+def read_weights(uri: str) -> State:
+    """The weights of a model from a checkpoint's folder, or from the newest whole one in a folder of checkpoints.
+
+    Returns:
+        Arrays by the paths of the model's variables.
+
+    Raises:
+        InputError: there is no checkpoint, or it is damaged.
+    """
+    if _is_published(uri):
+        places = [uri]
+    else:
+        places = [storage.join(uri, f"{_STEP_PREFIX}{step}") for step in reversed(_published_steps(uri))]
+    damage = "it has neither checkpoint.json nor a folder step-N with one"
+    for place in places:
+        try:
+            return _read_model(place)
+        except DamagedFileError as error:
+            damage = str(error)
+            log.warning("%s is damaged and passed over (%s)", place, error)
+    raise InputError(f"{uri} holds no whole checkpoint ({damage}); name the folder of a checkpoint, or of a run's checkpoints")
+
+
+def _read_model(place: str) -> State:
+    files = [file for file in _describe(place).files if any(name.startswith(MODEL_PREFIX) for name in file.tensors)]
+    state = _read_files(place, files)
+    return {name.removeprefix(MODEL_PREFIX): values for name, values in state.items() if name.startswith(MODEL_PREFIX)}
+
+
+def _describe(place: str) -> Checkpoint:
+    uri = storage.join(place, CHECKPOINT_NAME)
+    try:
+        return msgspec.json.decode(storage.read_bytes(uri), type=Checkpoint)
+    except FileNotFoundError:
+        raise DamagedFileError(f"there is no {uri}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamagedFileError(f"{uri}: {error}") from None
+
+
+def _published_steps(uri: str) -> list[int]:
+    names = [name.removeprefix(_STEP_PREFIX) for name in storage.list_names(uri) if name.startswith(_STEP_PREFIX)]
+    steps = sorted(int(name) for name in names if name.isdecimal())
+    return [step for step in steps if _is_published(storage.join(uri, f"{_STEP_PREFIX}{step}"))]
+
+
+def _is_published(place: str) -> bool:
+    # By its listing: to ask whether an object exists is answered by no, too, where the store is out of reach.
+    return CHECKPOINT_NAME in storage.list_names(place)
+
+
+def _write_files(place: str, state: Tensors, prefix: str) -> tuple[CheckpointFile, ...]:
+    parts = _parts(state)
+    names = [f"{prefix}state-{number:05}-of-{len(parts):05}.safetensors" for number in range(1, len(parts) + 1)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        digests = pool.map(lambda name, part: write_tensors(storage.join(place, name), part), names, parts)
+        files = zip(names, digests, parts, strict=True)
+        return tuple(CheckpointFile(name, **asdict(digest), tensors=tuple(part)) for name, digest, part in files)
+
+
+def _parts(state: Tensors) -> list[Tensors]:
+    """The state in order of names, so that a model's are together, in groups of some 256 MB; an array is never divided."""
+    parts: list[dict[str, np.ndarray]] = [{}]
+    size = 0
+    for name in sorted(state):
+        if parts[-1] and size + state[name].nbytes > _FILE_BYTES:
+            parts.append({})
+            size = 0
+        parts[-1][name] = state[name]
+        size += state[name].nbytes
+    return list(parts)
+
+
+def _read_files(place: str, files: Iterable[CheckpointFile]) -> State:
+    state: State = {}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for tensors in pool.map(lambda file: read_tensors(storage.join(place, file.name), file.digest), files):
+            state |= tensors
+    return state
+
+
+def _remove_checkpoint(place: str) -> None:
+    storage.remove(storage.join(place, CHECKPOINT_NAME))  # first, so that half of a checkpoint is never taken for one
+    storage.remove_tree(place)
+
+
+def _remove_unlisted(place: str) -> None:
+    """Removes what a save that was cut off left in the folder; without a checkpoint.json, all of it."""
+    names = storage.list_names(place)
+    try:
+        listed = {CHECKPOINT_NAME, *(file.name for file in _describe(place).files)} if CHECKPOINT_NAME in names else set()
+    except DamagedFileError:
+        return
+    for name in names:
+        if name not in listed:
+            storage.remove(storage.join(place, name))
+    if not listed:
+        storage.remove_empty_directory(place)
+
+
+def _is_finite(values: np.ndarray, block: int = 1 << 22) -> bool:
+    if values.dtype.kind in "biu":
+        return True
+    flat = values.reshape(-1)
+    return all(map(partial(_block_is_finite, flat, block), range(0, flat.size, block)))
+
+
+def _block_is_finite(flat: np.ndarray, block: int, start: int) -> bool:
+    return bool(np.isfinite(flat[start : start + block]).all())

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +9,8 @@ import orjson
 
 from threadmill.datasets import storage
 from threadmill.errors import ConfigError
+from threadmill.training.runs.identity import Identity, differences
 from threadmill.training.runs.losses import LOSSES_NAME
-
-Identity = Mapping[str, str | int | float | bool]
 
 MODEL_NAME = "model.keras"
 EVALUATION_NAME = "evaluation.json"
@@ -83,14 +81,3 @@ class Workspace:
     @property
     def _owner_path(self) -> str:
         return os.path.join(self.checkpoints, _RUN_NAME)
-
-
-def differences(owner: Identity, identity: Identity) -> str:
-    """The entries in which two runs differ, in words."""
-    names = [name for name in {**owner, **identity} if owner.get(name) != identity.get(name)]
-    return ", ".join(f"{name} was {_short(owner.get(name))}, is {_short(identity.get(name))}" for name in names)
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text[:12] if len(text) == 64 else text  # digests
