@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,10 +11,11 @@ import orjson
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
-from threadmill.datasets.manifest import Field, Manifest
+from threadmill.datasets.manifest import Field, InputEntry, Manifest
 from threadmill.engine.run import run_stage
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.training.config import CheckpointConfig, TrainingConfig
+from threadmill.training.initial_weights import check_facts, find_weights, initial_digest, model_facts
 from threadmill.training.inputs.masking import MASKING_NAME, encode_rules, masking_rules
 from threadmill.training.inputs.records import (
     RecordFiles,
@@ -28,7 +29,7 @@ from threadmill.training.models.presets import PRESETS, ModelSizes, check_model
 from threadmill.training.outputs import local_folder, pretty, write, write_file
 from threadmill.training.processes.launch import run_child
 from threadmill.training.processes.spec import TrainerSpec
-from threadmill.training.runs.losses import LOSSES_NAME
+from threadmill.training.runs.losses import LOSSES_NAME, VALIDATION_NAME
 from threadmill.training.runs.workspace import MODEL_NAME, Workspace
 
 TRAIN = "train"
@@ -41,16 +42,16 @@ _VALIDATION_SPLIT = "validation"
 class TrainingStage(MapStage):
     """Trains a model in a process of its own, which TensorFlow and its memory leave with it.
 
-    The dataset holds ``model.keras``, ``config.json`` (sizes, settings, digests), ``losses.jsonl`` (a line a step), the
-    vocabulary's files, and where training masked the records ``masking.json``, by which they are evaluated. Beside these,
-    outside the manifest, lie the working files: ``checkpoints/``, from which a run that was stopped goes on exactly,
+    The dataset holds ``model.keras``, ``config.json`` (sizes, settings, digests), ``losses.jsonl`` (a line a step),
+    ``validation.jsonl`` (a line a validation, where there is such a split), the vocabulary's files, and where training masked
+    the records ``masking.json``, by which they are evaluated. Beside these, outside the manifest, lie the working files: ``checkpoints/``, from which a run that was stopped goes on exactly,
     ``tensorboard/``, ``status.json`` and ``train.log``.
 
     The funnel counts the train split's records; those that the steps do not get to are dropped as ``not_reached``.
     """
 
     name = TRAIN
-    version = 2
+    version = 3
     unit = "records"
 
     def __init__(
@@ -66,20 +67,28 @@ class TrainingStage(MapStage):
 
     @cached_property
     def config(self) -> TrainingConfig:
-        """What was asked for, with the model that learns the records where none was named."""
-        return self.asked.resolved(record_format(open_records(self.records_uri)).objective)
+        """What was asked for, with the model that learns the records where none was named, and initial weights by their digest."""
+        config = self.asked.resolved(record_format(open_records(self.records_uri)).objective)
+        return replace(config, init_from=initial_digest(config.init_from)) if config.init_from else config
 
     def plan(self) -> Plan:
         """One task.
 
         Raises:
-            ConfigError: the model does not learn the records' objective, or takes shorter ones only.
-            InputError: a shard is missing, there is no train split, or the records were made with another vocabulary.
+            ConfigError: the model does not learn the records' objective, takes shorter ones only, or is of other sizes than
+                the weights that it is to begin with.
+            InputError: a shard is missing, there is no train split, the records were made with another vocabulary, or there
+                are no weights to begin with.
         """
         records, vocabulary = self._inputs()
         record_files(records, TRAIN_SPLIT)
+        inputs = [records.as_input(), vocabulary.entry]
+        if self.asked.init_from:
+            source = find_weights(self.asked.init_from)
+            check_facts(source, model_facts(self.config.model, len(vocabulary), vocabulary.entry.digest))
+            inputs.append(InputEntry("init_from", source.digest, storage.absolute(source.uri)))
         partial = records.manifest.partial or vocabulary.partial
-        return Plan((records.as_input(), vocabulary.entry), (Task(TRAIN),), (Field(MODEL_NAME, "application/x-keras"),), partial)
+        return Plan(tuple(inputs), (Task(TRAIN),), (Field(MODEL_NAME, "application/x-keras"),), partial)
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Trains, or goes on training, in the dataset's folder, and takes over what came of it."""
@@ -94,7 +103,7 @@ class TrainingStage(MapStage):
             config=self.config,
             checkpoints=self._checkpoints,
             checkpoints_uri=self._checkpoints.checkpoints or workspace.checkpoints,
-            init_from=self.config.init_from,
+            init_from=self.asked.init_from,
             masking=None if files.format.static_masks else masking_rules(records, self.vocabulary_uri),
             identity=self._identity(records, vocabulary),
             parent=os.getpid(),
@@ -104,6 +113,9 @@ class TrainingStage(MapStage):
         write_file(output, MODEL_NAME, os.path.join(workspace.export, MODEL_NAME))
         write(output, CONFIG_NAME, pretty(self._described(spec)))
         write(output, LOSSES_NAME, losses, records=losses.count(b"\n"))
+        if spec.validation:
+            validation = storage.read_bytes(os.path.join(workspace.folder, VALIDATION_NAME))
+            write(output, VALIDATION_NAME, validation, records=validation.count(b"\n"))
         for name, content in vocabulary.files.items():
             write(output, name, content)
         if spec.masking:
@@ -140,6 +152,8 @@ class TrainingStage(MapStage):
             "hidden_dim": preset.hidden_dim,
             "num_heads": preset.num_heads,
             "intermediate_dim": preset.intermediate_dim,
+            "encoder_layers": preset.encoder_layers,
+            "normalize_first": preset.normalize_first,
             "vocabulary_size": spec.vocabulary_size,
             "objective": form.objective,
             "next_sentence": form.next_sentence,

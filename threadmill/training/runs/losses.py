@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import orjson
 
 LOSSES_NAME = "losses.jsonl"
+VALIDATION_NAME = "validation.jsonl"
 
 
 class LossLog:
