@@ -44,8 +44,8 @@ class TrainingStage(MapStage):
 
     The dataset holds ``model.keras``, ``config.json`` (sizes, settings, digests), ``losses.jsonl`` (a line a step),
     ``validation.jsonl`` (a line a validation, where there is such a split), the vocabulary's files, and where training masked
-    the records ``masking.json``, by which they are evaluated. Beside these, outside the manifest, lie the working files: ``checkpoints/``, from which a run that was stopped goes on exactly,
-    ``tensorboard/``, ``status.json`` and ``train.log``.
+    the records ``masking.json``, by which they are evaluated. Beside these, outside the manifest, lie the working files:
+    ``checkpoints/``, from which a run that was stopped goes on exactly, ``tensorboard/``, ``status.json`` and ``train.log``.
 
     The funnel counts the train split's records; those that the steps do not get to are dropped as ``not_reached``.
     """
@@ -67,7 +67,7 @@ class TrainingStage(MapStage):
 
     @cached_property
     def config(self) -> TrainingConfig:
-        """What was asked for, with the model that learns the records where none was named, and initial weights by their digest."""
+        """What was asked for, with the objective's smallest model where none was named, and initial weights by their digest."""
         config = self.asked.resolved(record_format(open_records(self.records_uri)).objective)
         return replace(config, init_from=initial_digest(config.init_from)) if config.init_from else config
 
