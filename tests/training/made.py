@@ -15,6 +15,7 @@ from threadmill.datasets.tfrecord import encode_examples
 
 PAD, CLS, SEP, MASK, FIRST = 0, 2, 3, 4, 5
 SEQ, PREDICTIONS = 16, 3
+TARGET = 12
 
 Columns = dict[str, np.ndarray]
 
@@ -45,7 +46,8 @@ def make_records(
 
     Args:
         shards: the name of each shard and its records; one that ends with .gz is compressed.
-        kind: what becomes of BERT's features: `without_next_sentence`, `with_v2_names`, `masked_roberta` or `roberta`.
+        kind: what becomes of BERT's features: `without_next_sentence`, `with_v2_names`, `masked_roberta`, `roberta`, or
+            with the objective of that name `seq2seq` or `causal`.
     """
     tokens = vocabulary.manifest.records
     rng = np.random.default_rng(seed)
@@ -56,7 +58,8 @@ def make_records(
         content = encode_examples(table).tobytes()
         files[name] = gzip.compress(content, mtime=0) if name.endswith(".gz") else content
         schema = tuple(Field(feature, f"{values.dtype}[{values.shape[1]}]") for feature, values in columns.items())
-    config = {"max_seq_length": max_seq_length, "max_predictions_per_seq": PREDICTIONS, "objective": objective}
+    lengths = {"max_target_length": TARGET} if objective == "seq2seq" else {"max_predictions_per_seq": PREDICTIONS}
+    config = {"max_seq_length": max_seq_length, "objective": objective, **({} if objective == "causal" else lengths)}
     return _write(folder, "records", files, shards, config, vocabulary, schema=schema)
 
 
@@ -112,6 +115,39 @@ def roberta(columns: Columns) -> Columns:
     ids = columns["input_ids"].copy()
     np.put_along_axis(ids, columns["masked_lm_positions"][:, :-1], columns["masked_lm_ids"][:, :-1], 1)
     return {"input_ids": ids, "input_mask": columns["input_mask"]}
+
+
+def seq2seq(columns: Columns) -> Columns:
+    """Two pairs a record, each of another word: the context repeats it, and so does the response."""
+    first, second = columns["input_ids"].max(axis=1), columns["masked_lm_ids"][:, 0]
+    count = len(first)
+    encoder, decoder, labels = (np.full((count, length), PAD) for length in (SEQ, TARGET, TARGET))
+    encoder_segments, decoder_segments = np.zeros((count, SEQ), int), np.zeros((count, TARGET), int)
+    for segment, word in ((1, first), (2, second)):
+        context, response = 7 * (segment - 1), 5 * (segment - 1)
+        encoder[:, context : context + 7] = word[:, None]
+        encoder[:, context + 6] = SEP
+        encoder_segments[:, context : context + 7] = segment
+        decoder[:, response : response + 5] = labels[:, response : response + 5] = word[:, None]
+        decoder[:, response], labels[:, response + 4] = CLS, SEP
+        decoder_segments[:, response : response + 5] = segment
+    return {
+        "encoder_input_ids": encoder,
+        "encoder_segment_ids": encoder_segments,
+        "decoder_input_ids": decoder,
+        "decoder_labels": labels,
+        "decoder_segment_ids": decoder_segments,
+    }
+
+
+def causal(columns: Columns) -> Columns:
+    """Two documents a record, each of a word that it repeats, and padding."""
+    ids, segments = np.full_like(columns["input_ids"], PAD), np.zeros_like(columns["input_ids"])
+    for segment, word in ((1, columns["input_ids"].max(axis=1)), (2, columns["masked_lm_ids"][:, 0])):
+        start = 7 * (segment - 1)
+        ids[:, start : start + 7], ids[:, start + 6] = word[:, None], SEP
+        segments[:, start : start + 7] = segment
+    return {"input_ids": ids, "input_mask": (segments > 0).astype(int), "segment_ids": segments}
 
 
 def _fixed(values: np.ndarray) -> pa.Array:
