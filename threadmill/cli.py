@@ -1,4 +1,4 @@
-"""The shell: ``threadmill COMMAND``. Errors a user can act on are one line and exit status 2; 130 after Ctrl-C."""
+"""The shell: ``threadmill COMMAND``. Errors a user can act on are one line and exit status 2; 130 after Ctrl-C, 75 pre-empted."""
 
 import argparse
 import io
@@ -14,6 +14,8 @@ from threadmill.commands import (
     corpus,
     datasets,
     deduplication,
+    dialogues,
+    export,
     inspect,
     pretraining,
     recipes,
@@ -26,7 +28,7 @@ from threadmill.commands import (
     views,
     vocabulary,
 )
-from threadmill.errors import ConfigError, ThreadmillError
+from threadmill.errors import ConfigError, PreemptedError, ThreadmillError
 
 _AREAS = (
     reddit,
@@ -34,12 +36,14 @@ _AREAS = (
     takedown,
     deduplication,
     corpus,
+    dialogues,
     vocabulary,
     tokenize,
     pretraining,
     recipes,
     inspect,
     training,
+    export,
     reports,
     views,
     datasets,
@@ -80,6 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who reads has seen enough, as `threadmill show DATASET | head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except PreemptedError as error:
+        print(f"threadmill: {error}", file=sys.stderr)
+        return error.exit_code
     except ThreadmillError as error:
         return _complain(str(error))
     except OSError as error:

@@ -4,26 +4,29 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from threadmill.datasets.storage import TEMPORARY_PREFIX
-from threadmill.errors import InputError, WorkerError
+from threadmill.errors import InputError, PreemptedError, WorkerError
+from threadmill.training.processes import launch as launch_module
 from threadmill.training.processes.launch import run_child
 from threadmill.training.runs.status import read_status
 
 # A child as the trainer is one, that does what its spec says instead of training.
 CHILD = """
 import os, signal, sys, tempfile, time
-from threadmill.errors import InputError
+from threadmill.errors import InputError, PreemptedError
 from threadmill.training.processes import child
+from threadmill.training.processes.preemption import Preemption
 from threadmill.training.processes.spec import read_spec
 
-spec = read_spec(sys.argv[1], dict)
+spec, preemption = read_spec(sys.argv[1], dict), Preemption()
 
 def work(status):
     with open(os.path.join(spec["folder"], "temporary"), "w") as told: told.write(tempfile.gettempdir())
@@ -33,8 +36,12 @@ def work(status):
     if spec["do"] == "fail": raise RuntimeError("out of cheese")
     if spec["do"] == "die": os.kill(os.getpid(), signal.SIGKILL)
     if spec["do"] == "wait": time.sleep(60)
+    if spec["do"] == "deaf": preemption.asked(); status.update(checkpoint=2); time.sleep(60)
+    while spec["do"] == "steps":
+        if preemption.asked(): status.update(checkpoint=3); raise PreemptedError("left after step 3; run the same again")
+        time.sleep(0.02)
 
-sys.exit(child.run(spec["folder"], spec["parent"], work))
+sys.exit(child.run(spec["folder"], spec["parent"], work, preemption=preemption))
 """
 
 
@@ -105,6 +112,59 @@ def test_temporary_files_go_with_the_child(launch: Callable[[str], object], tmp_
     assert not left.exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_is_passed_on_and_the_child_leaves_with_its_state_saved(
+    launch: Callable[[str], object], tmp_path: Path, number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
+    with signalled(number, tmp_path), pytest.raises(PreemptedError, match=r"^left after step 3; run the same again$"):
+        launch("steps")
+
+    status = read_status(str(tmp_path))
+    assert status is not None
+    assert (status.state, status.exit_code, status.checkpoint) == ("preempted", 75, 3)
+    assert signal.getsignal(number) == before
+
+
+def test_child_whose_training_has_not_begun_leaves_at_once(launch: Callable[[str], object], tmp_path: Path) -> None:
+    begin = time.monotonic()
+    with (
+        signalled(signal.SIGTERM, tmp_path),
+        pytest.raises(PreemptedError, match=r"while it was training; run the same again to"),
+    ):
+        launch("wait")  # as in the compilation of the first step
+
+    assert time.monotonic() - begin < 10
+    status = read_status(str(tmp_path))
+    assert status is not None
+    assert (status.state, status.exit_code) == ("preempted", 75)
+
+
+def test_child_that_does_not_leave_in_time_is_killed(
+    launch: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch_module, "_LEAVE_SECONDS", 0.5)
+    with (
+        signalled(signal.SIGTERM, tmp_path, checkpoint=2),
+        pytest.raises(
+            PreemptedError, match=r"ended before it had saved a checkpoint; run .* go on from the checkpoint of step 2$"
+        ),
+    ):
+        launch("deaf")
+
+    status = read_status(str(tmp_path))
+    assert status is not None
+    assert (status.state, status.exit_code) == ("killed", -9)
+
+
+def test_who_presses_twice_does_not_wait(launch: Callable[[str], object], tmp_path: Path) -> None:
+    begin = time.monotonic()
+    with signalled(signal.SIGINT, tmp_path, checkpoint=2, times=2), pytest.raises(PreemptedError):
+        launch("deaf")
+
+    assert time.monotonic() - begin < 10
+
+
 def test_child_is_killed_when_its_parent_is_interrupted(launch: Callable[[str], object], tmp_path: Path) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -135,9 +195,25 @@ def test_child_dies_with_its_parent(tmp_path: Path) -> None:
     wait_for(lambda: ended(child), seconds=2)
 
 
-def training(folder: Path) -> bool:
+@contextlib.contextmanager
+def signalled(number: signal.Signals, folder: Path, checkpoint: int = 0, times: int = 1) -> Iterator[None]:
+    """Sends this process a signal when its child trains and has saved the checkpoint."""
+
+    def send() -> None:
+        wait_for(lambda: training(folder, checkpoint))
+        for _ in range(times):
+            os.kill(os.getpid(), number)
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    yield
+    thread.join()
+
+
+def training(folder: Path, checkpoint: int = 0) -> bool:
     status = read_status(str(folder))
-    return status is not None and status.state == "training"
+    return status is not None and (status.state, status.checkpoint) == ("training", checkpoint)
 
 
 def children_of(pid: int, word: str) -> list[int]:

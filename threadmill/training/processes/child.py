@@ -10,38 +10,54 @@ import time
 import traceback
 from collections.abc import Callable
 
-from threadmill.errors import ThreadmillError
-from threadmill.training.runs.status import FAILED, FINISHED, StatusFile
+from threadmill.errors import PreemptedError, ThreadmillError
+from threadmill.training.processes.preemption import Preemption
+from threadmill.training.runs.status import FAILED, FINISHED, PREEMPTED, StatusFile
 
 _PR_SET_PDEATHSIG = 1
 _WATCH_SECONDS = 0.5
 
 # Before TensorFlow is imported: its own kernels log at import, and oneDNN's are 1.5 times as fast for BERT on a CPU. With
 # op determinism they give equal bytes on one kind of machine.
-_ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 
-def run(folder: str, parent: int, work: Callable[[StatusFile], None]) -> int:
+def run(
+    folder: str,
+    parent: int,
+    work: Callable[[StatusFile], None],
+    backend: str = "tensorflow",
+    preemption: Preemption | None = None,
+) -> int:
     """Does ``work`` as the main thing of this process.
 
     Args:
         folder: of status.json.
         parent: the process to die with; 0 for none.
+        backend: the library that Keras computes with.
+        preemption: what ``work`` asks whether it is to leave; without one, it ends where a signal comes.
 
     Returns:
-        The exit code: 0, 2 for an error that a user can act on, 1 for any other.
+        The exit code: 0, 2 for an error that a user can act on, 75 where it was asked to leave, 1 for any other error.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     if parent:
         _die_with(parent)
-    os.environ.update(_ENVIRONMENT)
+    os.environ.update(_ENVIRONMENT, KERAS_BACKEND=backend)
     status = StatusFile(folder)
+    (preemption or Preemption()).listen(status)
+    with status.beating():
+        return _do(work, status)
+
+
+def _do(work: Callable[[StatusFile], None], status: StatusFile) -> int:
     try:
         work(status)
     except ThreadmillError as error:
         logging.getLogger(__name__).error("%s", error)
-        status.update(state=FAILED, exit_code=2, error=str(error), error_kind=type(error).__name__)
-        return 2
+        state = PREEMPTED if isinstance(error, PreemptedError) else FAILED
+        status.update(state=state, exit_code=error.exit_code, error=str(error), error_kind=type(error).__name__)
+        return error.exit_code
     except Exception as error:
         traceback.print_exc()
         status.update(state=FAILED, exit_code=1, error=_one_line(error), error_kind=type(error).__name__)

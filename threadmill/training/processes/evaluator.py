@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
 
         evaluate(spec, status)
 
-    return child.run(spec.folder, spec.parent, work)
+    return child.run(spec.folder, spec.parent, work, spec.backend)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class LiveProgress:
 
     def _measures(self, status: Status) -> list[str]:
         loss = [] if status.loss is None else [f"loss {status.loss:.3f}"]
-        rate = status.sequences_per_second
+        rate = status.examples_per_second
         return loss if rate is None else [*loss, f"{rate:,.0f} {self._unit}/s"]
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,11 @@
 """status.json: how far a run is, rewritten about once a second, so that anything can watch it from outside."""
 
+import contextlib
+import logging
 import os
-from dataclasses import asdict, dataclass, replace
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +13,12 @@ import orjson
 
 from threadmill.datasets import storage
 
+log = logging.getLogger(__name__)
+
 STATUS_NAME = "status.json"
-FINISHED, FAILED, KILLED = "finished", "failed", "killed"
+FINISHED, FAILED, KILLED, PREEMPTED = "finished", "failed", "killed", "preempted"
+
+_BEAT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -19,12 +27,16 @@ class Status:
 
     Attributes:
         state: "starting", what it is doing ("training", "evaluating", "exporting"), or how it ended: "finished",
-            "failed" (by an error) or "killed" (by a signal).
+            "failed" (by an error), "killed" (by a signal) or "preempted" (asked to leave, with its checkpoint saved).
         step, steps: done, and in all.
         resumed_from: the step of the checkpoint that this run went on from; 0 if it began at the beginning.
+        checkpoint: the step of the newest one; 0 where there is none.
         loss: of the last step.
-        sequences_per_second: over the last seconds.
-        time: of this status, ISO 8601, UTC.
+        examples_per_second: sequences, over the last seconds.
+        seconds_left: until the last step, at that rate.
+        model_flops_utilisation: the share of the devices' peak FLOP/s that the model's own operations take, 0 to 1.
+        time: of the last news of this status, ISO 8601, UTC.
+        heartbeat: as ``time``, and brought up to date every 10 seconds while the process lives, whatever it is at.
         exit_code: of the process, once it has ended; negative for a signal.
         error: the message, where it failed; ``error_kind`` is the exception's class.
     """
@@ -33,32 +45,85 @@ class Status:
     step: int = 0
     steps: int = 0
     resumed_from: int = 0
+    checkpoint: int = 0
     loss: float | None = None
-    sequences_per_second: float | None = None
+    examples_per_second: float | None = None
+    seconds_left: float | None = None
+    model_flops_utilisation: float | None = None
     time: str = ""
+    heartbeat: str = ""
     exit_code: int | None = None
     error: str = ""
     error_kind: str = ""
 
 
 class StatusFile:
-    """The status of one run, kept in ``folder``."""
+    """The status of one run, kept in ``folder``; any thread may change it."""
 
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, STATUS_NAME)
+        self._copy = ""
+        self._lock = threading.Lock()
         self.current = Status("starting")
 
     def update(self, **changes: Any) -> None:
         """Changes some fields and writes the file."""
-        self.current = replace(self.current, **changes, time=datetime.now(UTC).isoformat(timespec="seconds"))
-        # Not synced to the disk, unlike a dataset's files: it is out of date in a second, and a busy disk would stop the run.
-        with storage.atomic_path(self._path) as temporary, open(temporary, "wb") as stream:
-            stream.write(orjson.dumps(asdict(self.current), option=orjson.OPT_APPEND_NEWLINE))
+        now = _now()
+        self._write(time=now, heartbeat=now, **changes)
+
+    def copy_to(self, folder: str) -> None:
+        """From now on each heartbeat leaves a copy in ``folder``, a bucket's for example."""
+        self._copy = storage.join(folder, STATUS_NAME)
+
+    @contextlib.contextmanager
+    def beating(self) -> Iterator[None]:
+        """Within the block the heartbeat goes on; its end is the last beat."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(_BEAT_SECONDS):
+                self._write(heartbeat=_now())
+                self.publish()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            self.publish()
+
+    def publish(self) -> None:
+        """Writes the copy. A place out of reach is no reason to stop a run; the next checkpoint would be."""
+        if not self._copy:
+            return
+        try:
+            storage.write_bytes(self._copy, _encode(self.current))
+        except Exception as error:  # each client of a store has its own
+            log.warning("%s is not up to date (%s: %s)", self._copy, type(error).__name__, error)
+
+    def _write(self, **changes: Any) -> None:
+        with self._lock:
+            self.current = replace(self.current, **changes)
+            # Not synced to the disk, unlike a dataset's files: it is out of date in a second, and a busy disk would stop
+            # the run.
+            with storage.atomic_path(self._path) as temporary, open(temporary, "wb") as stream:
+                stream.write(_encode(self.current))
 
 
 def read_status(folder: str) -> Status | None:
-    """The status in ``folder``, or None where there is none yet."""
+    """The status in ``folder``, or None where there is none yet; what another version noted besides is left out."""
     try:
-        return Status(**orjson.loads(storage.read_bytes(os.path.join(folder, STATUS_NAME))))
+        noted = orjson.loads(storage.read_bytes(storage.join(folder, STATUS_NAME)))
     except FileNotFoundError:
         return None
+    return Status(**{field.name: noted[field.name] for field in fields(Status) if field.name in noted})
+
+
+def _encode(status: Status) -> bytes:
+    return orjson.dumps(asdict(status), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
