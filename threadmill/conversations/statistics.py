@@ -12,7 +12,7 @@ from threadmill.conversations.reading import read_examples
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field
 
-CONVERSATIONS = ("conversations", "deduplicate")  # the stages whose datasets hold examples
+CONVERSATIONS = ("conversations", "deduplicate", "dialogues")  # the stages whose datasets hold examples
 STATISTICS_COLUMNS = ("context", "response", "subreddit", "created_utc")
 _EXTRA_CONTEXT = re.compile(r"^context/(\d+)$")
 _NO_SUBREDDIT = "(none)"

@@ -194,7 +194,7 @@ def _read_frame(stream: IO[bytes], uri: str, count: int, position: int) -> bytes
     try:
         head = stream.read(_FRAME_HEAD)
         length = int.from_bytes(head[:8], "little")
-        frame = head + stream.read(length + 4) if _is_head(head) and length < _LONGEST else head
+        frame = head + stream.read(length + 4) if begins_record(head) and length < _LONGEST else head
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise _damaged(uri, count, position) from None
     if head and count_frames(np.frombuffer(frame, np.uint8), TABLES) != (1, -1):
@@ -202,7 +202,7 @@ def _read_frame(stream: IO[bytes], uri: str, count: int, position: int) -> bytes
     return frame
 
 
-def _is_head(head: bytes) -> bool:
+def begins_record(head: bytes) -> bool:
     """True where the length's CRC fits, so that so many bytes can be asked for."""
     data = np.frombuffer(head, np.uint8)
     return len(head) == _FRAME_HEAD and masked_crc32c(data, 0, 8, TABLES) == int.from_bytes(head[8:], "little")

@@ -14,6 +14,7 @@ _UNITS = {
     "ingest": ("lines", "comments"),
     "threads": ("comments", "comments"),
     "conversations": ("comments", "examples"),
+    "dialogues": ("messages", "examples"),
     "deduplicate": ("examples", "examples"),
     "vocabulary": ("lines", "entries"),
     "records": ("documents", "records"),
@@ -22,7 +23,7 @@ _UNITS = {
     "report": ("datasets", "files"),
 }
 _OF_CONVERSATIONS = {"records": ("examples", "records")}  # whose documents are examples
-_MAKES_EXAMPLES = {"conversations", "deduplicate"}
+_MAKES_EXAMPLES = {"conversations", "dialogues", "deduplicate"}
 _RECORDS = ("records", "records")
 _IN_ONE_PASS = {"source_month"}  # settings of how sources are read
 

@@ -1,0 +1,1 @@
+"""Dialogue sets made elsewhere -> context/response examples, as the conversations stage writes them."""
