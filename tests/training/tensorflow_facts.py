@@ -24,7 +24,7 @@ from threadmill.training.export.keras_file import canonicalise, export_model
 from threadmill.training.models.build import build_model, call_model
 from threadmill.training.models.presets import PRESETS, ModelSizes
 from threadmill.training.objective import objective_sums
-from threadmill.training.optimizers.build import build_optimizer, build_schedule
+from threadmill.training.optimizers.build import build_schedule
 from threadmill.training.runs.losses import LossLog
 from threadmill.training.runs.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
 from threadmill.training.runs.status import StatusFile
@@ -73,24 +73,6 @@ def objective_facts() -> dict[str, Any]:
     sums = objective_sums({"masked_lm": tf.constant(logits), "next_sentence": tf.constant(sentences)}, labels)
     alone = objective_sums({"masked_lm": tf.constant(logits)}, labels)
     return {**{name: float(value) for name, value in sums.items()}, "without next sentence": sorted(alone)}
-
-
-def optimizer_facts() -> dict[str, Any]:
-    schedule = build_schedule(TrainingConfig(model="bert-tiny", steps=10, learning_rate=1.0, warmup_steps=4))
-    constant = build_schedule(TrainingConfig(model="bert-tiny", steps=4, learning_rate=1.0, warmup_steps=0))
-    config = TrainingConfig(model="bert-tiny", steps=10, learning_rate=0.1, warmup_steps=0, weight_decay=0.5)
-    model = build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ, next_sentence=True), 0.1)
-    optimizer = build_optimizer(config, build_schedule(config), model)
-    for variable in model.trainable_variables:
-        variable.assign(np.ones(variable.shape))
-    gradients = [tf.zeros(variable.shape) for variable in model.trainable_variables]
-    optimizer.apply(gradients, model.trainable_variables)
-    after = {variable.path: float(np.ravel(variable.numpy())[0]) for variable in model.trainable_variables}
-    return {
-        "rates": [float(schedule(step)) for step in range(10)],
-        "rates without warm-up": [float(constant(step)) for step in range(4)],
-        "after a step of decay alone": after,
-    }
 
 
 def export_facts(folder: Path, model: Any) -> dict[str, Any]:
@@ -157,7 +139,6 @@ def main(folder: Path) -> None:
         "model without next sentence": model_facts(build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ), 0.1)),
         "roberta": {**model_facts(roberta_model), **roberta_facts(roberta_model, folder / "roberta.keras")},
         "objective": objective_facts(),
-        "optimizer": optimizer_facts(),
         "export": export_facts(folder / "export", model),
         "recorder": recorder_facts(folder / "recorder"),
     }

@@ -1,22 +1,50 @@
 from typing import Any
 
+import keras
+import numpy as np
 import pytest
 
+from threadmill.training.config import TrainingConfig
+from threadmill.training.optimizers.build import build_optimizer, build_schedule
+from threadmill.training.optimizers.lamb import Lamb
+from threadmill.training.optimizers.schedules import WarmupCosineDecay, WarmupLinearDecay
 
-def test_rate_rises_to_its_peak_and_falls_to_the_last_step(tensorflow_facts: dict[str, Any]) -> None:
-    rates = tensorflow_facts["optimizer"]["rates"]
+pytestmark = pytest.mark.keras
 
-    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6], rel=1e-6)
-
-
-def test_rate_without_warm_up_begins_at_its_peak(tensorflow_facts: dict[str, Any]) -> None:
-    assert tensorflow_facts["optimizer"]["rates without warm-up"] == [1, 0.75, 0.5, 0.25]
+DECAY, RATE = 0.5, 0.1
 
 
-def test_kernels_and_embeddings_decay_and_biases_and_norms_do_not(tensorflow_facts: dict[str, Any]) -> None:
-    after = tensorflow_facts["optimizer"]["after a step of decay alone"]
-    decayed = {path.rsplit("/", 1)[1] for path, value in after.items() if value != 1}
-    kept = {path.rsplit("/", 1)[1] for path, value in after.items() if value == 1}
+def config(**settings: Any) -> TrainingConfig:
+    return TrainingConfig(model="bert-tiny", steps=10, learning_rate=RATE, warmup_steps=0, weight_decay=DECAY, **settings)
 
-    assert (decayed, kept) == ({"kernel", "embeddings"}, {"bias", "gamma", "beta", "output_bias"})
-    assert after["pooled_dense/kernel"] == pytest.approx(1 - 0.1 * 0.5)
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    """A dense layer and a layer norm."""
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), keras.layers.LayerNormalization()])
+
+
+@pytest.mark.parametrize(("optimizer", "decayed_to"), [("adamw", 1 - RATE * DECAY), ("lamb", 1 - RATE)])
+def test_without_gradients_kernels_decay_and_biases_and_norms_do_not(model: Any, optimizer: str, decayed_to: float) -> None:
+    """By AdamW as much as asked for; by LAMB, whose trust ratio takes any step to the length of the weights, by the rate."""
+    settings, weights = config(optimizer=optimizer), model.trainable_variables
+    for variable in weights:
+        variable.assign(np.ones(variable.shape))
+
+    build_optimizer(settings, build_schedule(settings), model).apply([keras.ops.zeros(v.shape) for v in weights], weights)
+
+    after = {variable.name: float(np.ravel(keras.ops.convert_to_numpy(variable))[0]) for variable in weights}
+    assert after == {"kernel": pytest.approx(decayed_to, rel=1e-6), "bias": 1, "gamma": 1, "beta": 1}
+
+
+def test_settings_pick_optimizer_and_schedule(model: Any) -> None:
+    assert type(build_optimizer(config(), build_schedule(config()), model)) is keras.optimizers.AdamW
+    assert type(build_optimizer(config(optimizer="lamb"), build_schedule(config()), model)) is Lamb
+    assert type(build_schedule(config())) is WarmupLinearDecay
+    assert type(build_schedule(config(schedule="cosine"))) is WarmupCosineDecay
+
+
+def test_epsilon_is_berts(model: Any) -> None:
+    epsilons = [build_optimizer(config(optimizer=name), build_schedule(config()), model).epsilon for name in ("adamw", "lamb")]
+
+    assert epsilons == [1e-6, 1e-6]
