@@ -1,0 +1,1 @@
+"""Hugging Face's layout of a model: what transformers' classes load, written without transformers or torch."""
