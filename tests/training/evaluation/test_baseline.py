@@ -3,14 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from threadmill.training.evaluation.baseline import count_masked_tokens, unigram_score
+from threadmill.training.evaluation.baseline import count_tokens, unigram_score
 
 
 def test_padding_is_not_counted() -> None:
     ids = np.array([[3, 1, 0], [3, 0, 0]])
     weights = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]], np.float32)
 
-    assert count_masked_tokens(ids, weights, 5).tolist() == [0, 1, 0, 2, 0]
+    assert count_tokens(ids, weights, 5).tolist() == [0, 1, 0, 2, 0]
 
 
 def test_hand_computed_score() -> None:

@@ -1,4 +1,4 @@
-"""The unigram baseline: what a model scores on masked tokens that knows how often each token occurs, and no context."""
+"""The unigram baseline: what a model scores that knows how often each token is to be told, and no context."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class UnigramScore:
     accuracy: float
 
 
-def count_masked_tokens(ids: npt.NDArray[np.integer], weights: npt.NDArray[np.floating], vocabulary_size: int) -> Counts:
+def count_tokens(ids: npt.NDArray[np.integer], weights: npt.NDArray[np.floating], vocabulary_size: int) -> Counts:
     """int64[V]: how often each token stands in ``ids`` where ``weights`` (of the same shape) is above 0."""
     counts: Counts = np.bincount(ids[weights > 0].ravel(), minlength=vocabulary_size).astype(np.int64)
     return counts
@@ -32,7 +32,7 @@ def unigram_score(train: Counts, held_out: Counts) -> UnigramScore:
     """Scores held-out tokens under the train tokens' distribution, see `unigram_log_probability`.
 
     Args:
-        train, held_out: int64[V], how often each token is masked; ``held_out`` must hold at least one.
+        train, held_out: int64[V], how often each token is to be told; ``held_out`` must hold at least one.
     """
     total = int(held_out.sum())
     return UnigramScore(

@@ -1,27 +1,26 @@
-"""Scores a model on held-out records, beside what the unigram and the majority baselines score."""
+"""The evaluator's work: scores a saved model on held-out records, beside baselines, and ranks responses where it has them."""
 
-import math
+import logging
 import os
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import keras_hub  # noqa: F401 (registers the layers that the model is made of)
-import numpy as np
 import orjson
-import tensorflow as tf
 
-from threadmill.errors import InputError
-from threadmill.training.evaluation.baseline import Counts, count_masked_tokens, unigram_score
+from threadmill.training.backends.backend import Batch, get_backend
+from threadmill.training.config import TrainingConfig
+from threadmill.training.evaluation.likelihood import ResponseLikelihood
+from threadmill.training.evaluation.ranking import MINIMUM, PairSample, rank_responses, sample_size
+from threadmill.training.evaluation.totals import Scores, Totals
 from threadmill.training.inputs.batches import count_split, held_out_batches, held_out_masking
-from threadmill.training.inputs.features import Batch
-from threadmill.training.models.build import call_model
-from threadmill.training.objective import NEXT_SENTENCE_LABELS, Sums, objective_sums
 from threadmill.training.processes.spec import EvaluatorSpec
 from threadmill.training.runs.status import StatusFile
 from threadmill.training.runs.workspace import EVALUATION_NAME, Workspace
+
+log = logging.getLogger(__name__)
 
 _STATUS_SECONDS = 1.0
 
@@ -30,74 +29,61 @@ def evaluate(spec: EvaluatorSpec, status: StatusFile) -> None:
     """Writes evaluation.json into the export folder of the spec's workspace.
 
     Raises:
-        InputError: the held-out records have no masked token.
+        InputError: the held-out records have no token to score.
         IntegrityError: a record is damaged or of another shape.
     """
-    tf.config.experimental.enable_op_determinism()
+    backend = get_backend(spec.backend)
+    backend.prepare(TrainingConfig(backend=spec.backend, distribution="one"))  # a saved model brings its precision along
     model = keras.models.load_model(spec.model, compile=False)
+    score = backend.scorer(model)
+    totals, pairs = Totals(spec.vocabulary_size), PairSample(_pairs_wanted(spec))
+    for inputs, labels in _batches(spec, status):
+        totals.add(score(inputs, labels), labels)
+        if pairs.size:
+            pairs.add(inputs, labels)
     special_ids = spec.masking.special_ids if spec.masking else ()
-    train_counts = count_split(spec.train, spec.vocabulary_size, special_ids=special_ids)
-    limit = min(spec.held_out.records, spec.config.max_sequences or spec.held_out.records)
-    status.update(state="evaluating", steps=-(-limit // spec.config.eval_batch_size))
-    masking = held_out_masking(spec.masking, spec.vocabulary_size, spec.held_out) if spec.masking else None
-    batches = held_out_batches(spec.held_out, spec.config.eval_batch_size, limit, masking)
-    result = _scores(model, batches, train_counts, status)
+    result = totals.scores(count_split(spec.train, spec.vocabulary_size, special_ids=special_ids))
+    if pairs.size:
+        result |= _ranked(spec, model, pairs, status)
     export = Workspace(spec.folder).export
     os.makedirs(export, exist_ok=True)
     with open(os.path.join(export, EVALUATION_NAME), "wb") as stream:
         stream.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def _scores(model: Any, batches: Iterable[Any], train_counts: Counts, status: StatusFile) -> dict[str, float | int]:
-    def score(inputs: Batch, labels: Batch) -> Sums:
-        return objective_sums(call_model(model, inputs, training=False), labels)
+def _pairs_wanted(spec: EvaluatorSpec) -> int:
+    """0 where no responses are to be ranked."""
+    config = spec.config
+    if spec.held_out.format.objective != "seq2seq" or not config.ranking_contexts:
+        return 0
+    return sample_size(config.ranking_candidates, config.ranking_contexts)
 
-    forward = tf.function(score, reduce_retracing=True)
-    totals: Counter[str] = Counter()
-    held_out_counts = np.zeros_like(train_counts)
-    random_sentences = 0
+
+def _batches(spec: EvaluatorSpec, status: StatusFile) -> Iterator[tuple[Batch, Batch]]:
+    config, held_out = spec.config, spec.held_out
+    limit = min(held_out.records, config.max_sequences or held_out.records)
+    masking = held_out_masking(spec.masking, spec.vocabulary_size, held_out) if spec.masking else None
+    status.update(state="evaluating", steps=-(-limit // config.eval_batch_size))
     last = time.monotonic()
-    for number, (inputs, labels) in enumerate(batches, 1):
-        for name, value in forward(inputs, labels).items():
-            totals[name] += float(value)  # type: ignore[assignment]
-        held_out_counts += _counts(labels, len(train_counts))
-        if NEXT_SENTENCE_LABELS in labels:
-            random_sentences += int(np.sum(labels[NEXT_SENTENCE_LABELS]))
+    for number, batch in enumerate(held_out_batches(held_out, config.eval_batch_size, limit, masking), 1):
+        yield batch
         if time.monotonic() - last >= _STATUS_SECONDS:
             last = time.monotonic()
             status.update(step=number)
-    if not held_out_counts.sum():
-        raise InputError("the held-out records have no masked token to score; make records with masked_lm_prob above 0")
-    return _summary(totals, random_sentences, train_counts, held_out_counts)
 
 
-def _summary(totals: Counter[str], random_sentences: int, train: Counts, held_out: Counts) -> dict[str, float | int]:
-    """All losses are in nats a token (or a sequence); perplexities are e to their power."""
-    sequences = int(totals["sequences"])
-    unigram = unigram_score(train, held_out)
-    masked_loss = totals["masked_loss"] / totals["masked_weight"]
-    scores = {
-        "masked_loss": masked_loss,
-        "masked_perplexity": perplexity(masked_loss),
-        "masked_accuracy": totals["masked_correct"] / totals["masked_weight"],
-        "unigram_loss": unigram.loss,
-        "unigram_perplexity": perplexity(unigram.loss),
-        "unigram_accuracy": unigram.accuracy,
-    }
-    if "next_sentence_loss" in totals:
-        scores |= {
-            "next_sentence_loss": totals["next_sentence_loss"] / sequences,
-            "next_sentence_accuracy": totals["next_sentence_correct"] / sequences,
-            "majority_accuracy": max(random_sentences, sequences - random_sentences) / sequences,
-        }
-    rounded: dict[str, float | int] = {name: round(value, 6) for name, value in scores.items()}
-    return {**rounded, "masked_tokens": int(held_out.sum()), "sequences": sequences}
-
-
-def perplexity(loss: float) -> float:
-    """e to the power of a mean cross-entropy in nats, at most the largest float."""
-    return math.exp(min(loss, 709.0))
-
-
-def _counts(batch: Batch, vocabulary_size: int) -> Counts:
-    return count_masked_tokens(batch["masked_lm_ids"], batch["masked_lm_weights"], vocabulary_size)
+def _ranked(spec: EvaluatorSpec, model: Any, pairs: PairSample, status: StatusFile) -> Scores:
+    config, form = spec.config, spec.held_out.format
+    chosen = pairs.pairs
+    if len(chosen) < MINIMUM:
+        log.warning("evaluate: %d different pairs are too few to rank responses; %d are needed", len(chosen), MINIMUM)
+        return {}
+    likelihood = ResponseLikelihood(model, spec.vocabulary_size, pairs.begin, form.max_seq_length, form.max_target_length)
+    status.update(state="ranking", step=0, steps=min(len(chosen), config.ranking_contexts))
+    scores: Scores = {}
+    for ranking in rank_responses(chosen, config.ranking_candidates, config.ranking_contexts, likelihood):
+        status.update(step=ranking.contexts)
+        scores = ranking.scores()
+    if scores["ranking_candidates"] < config.ranking_candidates:
+        log.warning("evaluate: responses are ranked among %d, for there are no more", scores["ranking_candidates"])
+    return scores

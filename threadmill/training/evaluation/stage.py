@@ -35,14 +35,23 @@ EVALUATE = "evaluate"
 class EvaluationStage(MapStage):
     """Scores a model on a held-out split, in a process of its own: ``evaluation.json``.
 
-    Its numbers: masked_loss, masked_perplexity and masked_accuracy beside unigram_loss, unigram_perplexity and
-    unigram_accuracy; next_sentence_loss and next_sentence_accuracy beside majority_accuracy, where model and records have
-    a next sentence to tell; masked_tokens, sequences. Losses are in nats. Records without masks get the same ones in each
-    evaluation. The funnel counts the split's records.
+    Losses are in nats, perplexities are e to their power, and beside the model's numbers stand a baseline's:
+
+    - ``masked_loss``, ``masked_perplexity``, ``masked_accuracy`` of the masked tokens (bert, roberta), ``response_...`` of
+      the responses' tokens (seq2seq) or ``token_...`` of all tokens that follow another (causal), beside ``unigram_loss``,
+      ``unigram_perplexity`` and ``unigram_accuracy``, of a model that knows how often each token is to be told in the train
+      split; ``masked_tokens``, ``response_tokens`` or ``tokens`` is how many they are means over, and ``sequences`` the
+      records.
+    - ``next_sentence_loss`` and ``next_sentence_accuracy`` beside ``majority_accuracy``, where model and records have a next
+      sentence to tell.
+    - ``ranking_accuracy`` of responses among ``ranking_candidates`` for ``ranking_contexts``, beside ``ranking_chance``, of
+      a conversational model; see `threadmill.training.evaluation.ranking`.
+
+    Records without masks get the same ones in each evaluation. The funnel counts the split's records.
     """
 
     name = EVALUATE
-    version = 2
+    version = 3
     unit = "records"
 
     def __init__(self, model_uri: str, records_uri: str, config: EvaluationConfig | None = None) -> None:
@@ -75,7 +84,7 @@ class EvaluationStage(MapStage):
             vocabulary_size=described["vocabulary_size"],
             backend=described["training"]["backend"],
             config=self.config,
-            masking=None if held_out.format.static_masks else self._masking(records),
+            masking=self._masking(records) if held_out.format.masked and not held_out.format.static_masks else None,
             parent=os.getpid(),
         )
         run_child("threadmill.training.processes.evaluator", spec, workspace.folder, stage=EVALUATE, unit="sequences")

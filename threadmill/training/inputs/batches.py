@@ -13,12 +13,12 @@ import tensorflow as tf
 from threadmill.datasets import storage
 from threadmill.datasets.tfrecord import read_records
 from threadmill.errors import ConfigError, InputError, IntegrityError
-from threadmill.training.evaluation.baseline import Counts, count_masked_tokens
+from threadmill.training.evaluation.baseline import Counts, count_tokens
 from threadmill.training.inputs.dynamic_masking import DynamicMasking
 from threadmill.training.inputs.features import Batch, feature_types, parse_batch
 from threadmill.training.inputs.groups import StepGroups
 from threadmill.training.inputs.masking import MaskingRules
-from threadmill.training.inputs.records import RecordFiles
+from threadmill.training.inputs.records import RecordFiles, RecordFormat
 
 _OPEN_FILES = 8
 _SHUFFLE_RECORDS = 20_000
@@ -124,21 +124,30 @@ def held_out_masking(rules: MaskingRules, vocabulary_size: int, records: RecordF
 
 
 def count_split(records: RecordFiles, vocabulary_size: int, limit: int = 0, special_ids: Sequence[int] = ()) -> Counts:
-    """int64[V]: how often each token is masked in a split, or in its first ``limit`` records.
+    """int64[V]: how often a model is to tell each token of a split, or of its first ``limit`` records: the labels.
 
-    Where the records hold no masks, any token but those of ``special_ids`` can be masked, and all of them are counted.
+    Where records that are to be masked hold no masks, any token but those of ``special_ids`` can be masked, and all of them
+    are counted.
     """
     form = records.format
-    names = ("masked_lm_ids", "masked_lm_weights") if form.static_masks else ("input_ids", "input_mask")
-    types = {name: kind for name, kind in feature_types(form).items() if name in names}
     serialized = _serialized(tf.constant(records.files), records).take(limit or -1).batch(1024)
-    parsed = serialized.map(lambda batch: tf.io.parse_example(batch, types), num_parallel_calls=_PARALLEL).prefetch(2)
+    parsed = serialized.map(lambda block: _told_tokens(block, form), num_parallel_calls=_PARALLEL).prefetch(2)
     counts: Counts = np.zeros(vocabulary_size, np.int64)
-    for batch in _readable(parsed, records):
-        counts += count_masked_tokens(batch[names[0]], batch[names[1]], vocabulary_size)
-    if not form.static_masks:
+    for ids, weights in _readable(parsed, records):
+        counts += count_tokens(ids, weights, vocabulary_size)
+    if form.masked and not form.static_masks:
         counts[list(special_ids)] = 0
     return counts
+
+
+def _told_tokens(block: Any, form: RecordFormat) -> tuple[Any, Any]:
+    """The tokens of serialised records that a model is to tell, and their weights, 0 for none."""
+    if not form.masked:
+        ids, weights = parse_batch(block, form)[1].values()
+        return ids, weights
+    names = ("masked_lm_ids", "masked_lm_weights") if form.static_masks else ("input_ids", "input_mask")
+    example = tf.io.parse_example(block, {name: kind for name, kind in feature_types(form).items() if name in names})
+    return example[names[0]], example[names[1]]
 
 
 def _serialized(files: Any, records: RecordFiles) -> Any:
@@ -153,7 +162,7 @@ def _parsed(blocks: Any, records: RecordFiles, rows: int, start: int, masking: D
         start: the number of the first block; it and ``rows`` are what masks depend on.
     """
     form = records.format
-    if form.static_masks:
+    if form.static_masks or not form.masked:
         return _mapped(blocks, lambda block: parse_batch(block, form))
     if masking is None:
         raise ConfigError(f"the records in {os.path.dirname(records.files[0])} hold no masks; mask them as they are read")
