@@ -19,16 +19,10 @@ import tensorflow as tf
 
 from tests.training.made import FIRST, PREDICTIONS, SEQ, TOKENS
 from threadmill.errors import ThreadmillError
-from threadmill.training.config import TrainingConfig
 from threadmill.training.export.keras_file import canonicalise, export_model
 from threadmill.training.models.build import build_model, call_model
 from threadmill.training.models.presets import PRESETS, ModelSizes
 from threadmill.training.objective import objective_sums
-from threadmill.training.optimizers.build import build_schedule
-from threadmill.training.runs.losses import LossLog
-from threadmill.training.runs.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
-from threadmill.training.runs.status import StatusFile
-from threadmill.training.runs.summaries import Summaries
 
 
 def model_facts(model: Any) -> dict[str, Any]:
@@ -93,26 +87,6 @@ def export_facts(folder: Path, model: Any) -> dict[str, Any]:
     }
 
 
-def recorder_facts(folder: Path) -> dict[str, Any]:
-    config = TrainingConfig(model="bert-tiny", steps=10)
-    with LossLog(str(folder / "losses.jsonl")) as losses:
-        told = (losses, StatusFile(str(folder)), Summaries(str(folder)), build_schedule(config), config)
-        recorder = Recorder(*told, MEASURES_WITH_NEXT_SENTENCE)
-        recorder.add(1, tf.constant([1.1, 0.7, 0.4, 2.5]))
-        recorder.add(2, tf.constant([float("nan"), float("nan"), 0.4, float("nan")]))
-        first = raised(recorder.record)
-        recorder.saved = 1
-        recorder.add(2, tf.constant([0.9, 0.5, 0.4, float("inf")]))
-        second = raised(recorder.record)
-        log = (folder / "losses.jsonl").read_text()
-        losses.cut(0)
-        recorder = Recorder(*told, MEASURES)
-        recorder.add(1, tf.constant([1.1, 2.5]))
-        recorder.record()
-    alone = (folder / "losses.jsonl").read_text()
-    return {"log": log, "masked LM alone": alone, "without a checkpoint": first, "with one": second}
-
-
 def made_inputs() -> dict[str, Any]:
     tokens = np.arange(2 * SEQ).reshape(2, SEQ) % TOKENS
     ones = np.ones((2, SEQ), np.int32)
@@ -132,15 +106,13 @@ def main(folder: Path) -> None:
     keras.utils.set_random_seed(3)
     model = build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ, next_sentence=True), 0.1)
     roberta_model = build_model(PRESETS["roberta-tiny"], ModelSizes(TOKENS, SEQ), 0.1)
-    for name in ("export", "recorder"):
-        (folder / name).mkdir()
+    (folder / "export").mkdir()
     facts = {
         "model": model_facts(model),
         "model without next sentence": model_facts(build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ), 0.1)),
         "roberta": {**model_facts(roberta_model), **roberta_facts(roberta_model, folder / "roberta.keras")},
         "objective": objective_facts(),
         "export": export_facts(folder / "export", model),
-        "recorder": recorder_facts(folder / "recorder"),
     }
     (folder / "facts.json").write_bytes(orjson.dumps(facts))
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from datetime import timedelta
 from typing import Any
 
 from threadmill.training.runs.status import Status
@@ -50,8 +51,9 @@ class LiveProgress:
 
     def _measures(self, status: Status) -> list[str]:
         loss = [] if status.loss is None else [f"loss {status.loss:.3f}"]
-        rate = status.examples_per_second
-        return loss if rate is None else [*loss, f"{rate:,.0f} {self._unit}/s"]
+        rate = [] if status.examples_per_second is None else [f"{status.examples_per_second:,.0f} {self._unit}/s"]
+        left = [] if status.seconds_left is None else [f"{timedelta(seconds=round(status.seconds_left))} left"]
+        return [*loss, *rate, *left]
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
@@ -60,7 +62,7 @@ class LiveProgress:
 
 def _terminal_bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=Console(stderr=True), transient=True)

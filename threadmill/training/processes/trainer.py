@@ -15,8 +15,10 @@ def main(arguments: list[str]) -> int:
     preemption = Preemption()
 
     def work(status: StatusFile) -> None:
-        workspace = Workspace(spec.folder)
+        workspace = Workspace(spec.folder, spec.checkpoints_uri)
         workspace.claim(spec.identity)
+        if workspace.elsewhere:
+            status.copy_to(spec.checkpoints_uri)
         status.update(state="starting", steps=spec.config.steps)
         from threadmill.training.loop import train  # TensorFlow: seconds, and only with the environment set
 

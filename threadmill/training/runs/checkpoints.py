@@ -1,9 +1,9 @@
 """Checkpoints by step: the whole state of a run, written atomically, the newest ones kept, damaged ones passed over."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -12,17 +12,18 @@ import msgspec
 import numpy as np
 
 from threadmill.datasets import storage
-from threadmill.errors import CheckpointError, ConfigError, DivergenceError, InputError, ThreadmillError
+from threadmill.errors import ConfigError, DivergenceError, InputError
 from threadmill.training.runs.identity import Identity, differences
+from threadmill.training.runs.reaching import reaching
 from threadmill.training.runs.tensor_files import DamagedFileError, FileDigest, Tensors, read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT_NAME = "checkpoint.json"
 BEST_NAME = "best"
+STEP_PREFIX = "step-"
 MODEL_PREFIX = "model/"
 
-_STEP_PREFIX = "step-"
 _FILE_BYTES = 1 << 28
 _THREADS = 4
 
@@ -102,7 +103,7 @@ class Checkpoints:
 
     def place(self, step: int) -> str:
         """The URI of the checkpoint of ``step``."""
-        return storage.join(self._uri, f"{_STEP_PREFIX}{step}")
+        return storage.join(self._uri, f"{STEP_PREFIX}{step}")
 
     def last_good(self, at_most: int) -> str:
         """The URI of the newest checkpoint of a step up to ``at_most`` that this run went on from or saved; "" for none."""
@@ -144,7 +145,7 @@ class Checkpoints:
         place = storage.join(self._uri, BEST_NAME)
         with self._reaching(f"the best checkpoint, of step {step}, is not saved in {place}"):
             # Beside the files of the one before, which are removed when this one counts.
-            written = self._write(place, step, state, loss, prefix=f"{_STEP_PREFIX}{step}-")
+            written = self._write(place, step, state, loss, prefix=f"{STEP_PREFIX}{step}-")
             keep = {CHECKPOINT_NAME, *(file.name for file in written.files)}
             for name in storage.list_names(place):
                 if name not in keep:
@@ -214,9 +215,9 @@ class Checkpoints:
         return _read_files(place, checkpoint.files)
 
     def _remove_orphans(self) -> None:
-        whole = {f"{_STEP_PREFIX}{step}" for step in self.steps}
+        whole = {f"{STEP_PREFIX}{step}" for step in self.steps}
         for name in storage.list_names(self._uri):
-            if name.startswith(_STEP_PREFIX) and name not in whole:
+            if name.startswith(STEP_PREFIX) and name not in whole:
                 storage.remove_tree(storage.join(self._uri, name))
         _remove_unlisted(storage.join(self._uri, BEST_NAME))
 
@@ -234,20 +235,12 @@ class Checkpoints:
         place = self.last_good(at_most)
         return f"the last good checkpoint is {place}" if place else "there is no checkpoint before it"
 
-    @contextmanager
-    def _reaching(self, failure: str) -> Iterator[None]:
-        try:
-            yield
-        except ThreadmillError:
-            raise
-        except Exception as error:  # of the disk, of the network, of sign-in: each client of a store has its own
-            last = max(self._good, default=0)
-            newest = f"the newest good checkpoint is {self.place(last)}" if last else "no checkpoint was saved or read before"
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise CheckpointError(
-                f"{failure} ({reason}); {newest}; see that the place is there, can be written and has room, then run the same "
-                "again to go on from it"
-            ) from error
+    def _reaching(self, failure: str) -> AbstractContextManager[None]:
+        return reaching(failure, self._told_newest)
+
+    def _told_newest(self) -> str:
+        newest = max(self._good, default=0)
+        return f"the newest good checkpoint is {self.place(newest)}; " if newest else "no checkpoint was saved or read before; "
 
 
 def read_weights(uri: str) -> State:
@@ -262,7 +255,7 @@ def read_weights(uri: str) -> State:
     if _is_published(uri):
         places = [uri]
     else:
-        places = [storage.join(uri, f"{_STEP_PREFIX}{step}") for step in reversed(_published_steps(uri))]
+        places = [storage.join(uri, f"{STEP_PREFIX}{step}") for step in reversed(_published_steps(uri))]
     damage = "it has neither checkpoint.json nor a folder step-N with one"
     for place in places:
         try:
@@ -290,9 +283,9 @@ def _describe(place: str) -> Checkpoint:
 
 
 def _published_steps(uri: str) -> list[int]:
-    names = [name.removeprefix(_STEP_PREFIX) for name in storage.list_names(uri) if name.startswith(_STEP_PREFIX)]
+    names = [name.removeprefix(STEP_PREFIX) for name in storage.list_names(uri) if name.startswith(STEP_PREFIX)]
     steps = sorted(int(name) for name in names if name.isdecimal())
-    return [step for step in steps if _is_published(storage.join(uri, f"{_STEP_PREFIX}{step}"))]
+    return [step for step in steps if _is_published(storage.join(uri, f"{STEP_PREFIX}{step}"))]
 
 
 def _is_published(place: str) -> bool:

@@ -28,6 +28,11 @@ class LossLog:
         del self._ends[step:]
         self._stream.truncate(self._ends[-1] if self._ends else 0)
 
+    def read(self) -> list[float]:
+        """The losses of the steps logged so far."""
+        with open(self._path, "rb") as stream:
+            return [orjson.loads(line)["loss"] for _, line in zip(self._ends, stream, strict=False)]
+
     def append(self, lines: Iterable[Mapping[str, float]]) -> None:
         """Adds a line a step; they outlive this process once this returns."""
         for line in lines:

@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -14,23 +13,32 @@ from threadmill.training.config import TrainingConfig
 from threadmill.training.runs.losses import LossLog
 from threadmill.training.runs.status import StatusFile
 from threadmill.training.runs.summaries import Summaries
+from threadmill.training.runs.trend import WINDOW, LossTrend
+from threadmill.training.runs.utilisation import Cost
 
 _RECORD_SECONDS = 1.0
 _RATE_SECONDS = 15.0
-_PENDING_STEPS = 100
+_PENDING_CALLS = 100
 _CURVE_POINTS = 2000
 
-# What is measured of a step, in the order of its tensor; the middle ones are the parts of a loss that has two.
-LOSS, MASKED_LM_LOSS, NEXT_SENTENCE_LOSS, GRADIENT_NORM = "loss", "masked_lm_loss", "next_sentence_loss", "gradient_norm"
-MEASURES = (LOSS, GRADIENT_NORM)
-MEASURES_WITH_NEXT_SENTENCE = (LOSS, MASKED_LM_LOSS, NEXT_SENTENCE_LOSS, GRADIENT_NORM)
+# What is measured of each step, beside the parts of a loss that has several.
+LOSS, GRADIENT_NORM = "loss", "gradient_norm"
+
+_REMEDY = "lower the learning rate or lengthen the warm-up"
 
 
 class Recorder:
     """Takes each step's losses from the device about once a second, checks them, and writes them where people look.
 
+    Args:
+        losses: holds the steps before the first that is added.
+        schedule: the learning rate of the update that follows so many.
+        measures: the names of what is measured of a step, `LOSS` and `GRADIENT_NORM` among them.
+        last_good: the URI of the newest checkpoint of a step up to the given one; "" where there is none.
+        cost: of a sequence, and what the devices can do.
+
     Attributes:
-        saved: the step of the newest checkpoint; the loop sets it.
+        loss: of the last step that was written.
     """
 
     def __init__(
@@ -41,50 +49,96 @@ class Recorder:
         schedule: Callable[[int], Any],
         config: TrainingConfig,
         measures: tuple[str, ...],
+        last_good: Callable[[int], str] = lambda at_most: "",
+        cost: Cost | None = None,
     ) -> None:
         self._losses, self._status, self._summaries, self._schedule = losses, status, summaries, schedule
-        self._batch_size = config.batch_size
-        self._measures = measures
+        self._config, self._measures, self._last_good, self._cost = config, measures, last_good, cost or Cost()
         self._every = max(1, config.steps // _CURVE_POINTS)
         self._pending: list[tuple[int, Any]] = []
         self._times: deque[tuple[float, int]] = deque()
         self._last = time.monotonic()
-        self.saved = status.current.resumed_from
+        self._trend = LossTrend(losses.read())
+        self.loss = float("nan")
 
     def add(self, step: int, measures: Any) -> None:
-        """Notes the tensor that `threadmill.training.loop.make_train_step` returned for ``step``, perhaps not computed yet."""
+        """Notes what was measured of the steps from ``step`` on.
+
+        Args:
+            measures: float32[K, M], perhaps not computed yet: `threadmill.training.backends.backend.Trainer.run`'s.
+        """
         self._pending.append((step, measures))
-        if len(self._pending) == _PENDING_STEPS or time.monotonic() - self._last >= _RECORD_SECONDS:
+        if len(self._pending) == _PENDING_CALLS or time.monotonic() - self._last >= _RECORD_SECONDS:
             self.record()
+
+    def saved(self, step: int) -> None:
+        """Notes that the checkpoint of ``step`` is the newest."""
+        self._status.update(checkpoint=step)
 
     def record(self) -> None:
         """Writes all that was noted.
 
         Raises:
-            DivergenceError: a loss or gradient is not finite; the steps before are written.
+            DivergenceError: a loss or gradient is not finite, or the mean loss has risen by more than
+                ``config.max_loss_rise``; the steps before are written.
         """
-        pending, self._pending = [(step, measures.numpy()) for step, measures in self._pending], []
-        finite = list(takewhile(lambda item: np.isfinite(item[1]).all(), pending))
-        if finite:
-            self._write([_Point(step, dict(zip(self._measures, _shortest(measures), strict=True))) for step, measures in finite])
-        if len(finite) < len(pending):
-            step, (loss, *_, norm) = pending[len(finite)]
-            last = f"the last good checkpoint is of step {self.saved}" if self.saved else "there is no checkpoint before it"
+        pending, self._pending = self._pending, []
+        rows = [(step, row) for first, values in pending for step, row in enumerate(np.asarray(values), first)]
+        points: list[_Point] = []
+        try:
+            for step, row in rows:
+                self._check_finite(step, row)
+                points.append(_Point(step, dict(zip(self._measures, _shortest(row), strict=True))))
+                self._trend.add(points[-1].measures[LOSS])
+                self._check_trend(step)
+        finally:
+            if points:
+                self._write(points)
+
+    def _check_finite(self, step: int, row: np.ndarray) -> None:
+        if np.isfinite(row).all():
+            return
+        measured = dict(zip(self._measures, row, strict=True))
+        rising = self._config.max_loss_rise and self._trend.rise > self._config.max_loss_rise / 2
+        last = self._told_last_good(self._trend.lowest_step if rising else step - 1)
+        raise DivergenceError(
+            f"training diverged at step {step}: the loss is {measured[LOSS]:.4g}, the gradient's norm "
+            f"{measured[GRADIENT_NORM]:.4g} ({last}); {_REMEDY}"
+        )
+
+    def _check_trend(self, step: int) -> None:
+        trend, most = self._trend, self._config.max_loss_rise
+        if most and trend.rise > most:
             raise DivergenceError(
-                f"training diverged at step {step}: the loss is {loss:.4g}, the gradient's norm {norm:.4g} ({last}); "
-                "lower the learning rate or lengthen the warm-up"
+                f"training diverged by step {step}: the mean loss of {WINDOW} steps is {trend.mean:.4g}, and was "
+                f"{trend.lowest:.4g} at step {trend.lowest_step} ({self._told_last_good(trend.lowest_step)}); {_REMEDY}, or "
+                f"raise max_loss_rise, which is {most:g}, if such a loss is to be expected"
             )
+
+    def _told_last_good(self, at_most: int) -> str:
+        place = self._last_good(at_most)
+        return f"the last good checkpoint is {place}" if place else "there is no checkpoint before it"
 
     def _write(self, points: "list[_Point]") -> None:
         self._losses.append(point.line() for point in points)
         self._last = time.monotonic()
         newest = points[-1]
+        self.loss = newest.measures[LOSS]
         rate = self._sequences_per_second(newest.step)
+        speed = {} if rate is None else self._cost.curves(rate)
         for point in points:
             if point.step % self._every == 0:
-                self._summarise(point, rate)
+                rates = {"learning_rate": float(self._schedule(point.step - 1))}
+                self._summaries.scalars({**point.measures, **rates, **speed}, point.step)
         self._summaries.flush()
-        self._status.update(step=newest.step, loss=newest.measures[LOSS], sequences_per_second=rate)
+        left = (self._config.steps - newest.step) * self._config.batch_size
+        self._status.update(
+            step=newest.step,
+            loss=self.loss,
+            examples_per_second=rate,
+            seconds_left=None if rate is None else round(left / rate),
+            model_flops_utilisation=speed.get("model_flops_utilisation"),
+        )
 
     def _sequences_per_second(self, step: int) -> float | None:
         """Over the last seconds; None at first, since the first step's time is mostly compilation."""
@@ -92,13 +146,7 @@ class Recorder:
         while len(self._times) > 2 and self._last - self._times[0][0] > _RATE_SECONDS:
             self._times.popleft()
         (before, first), (now, last) = self._times[0], self._times[-1]
-        return round((last - first) * self._batch_size / (now - before), 1) if now > before else None
-
-    def _summarise(self, point: "_Point", rate: float | None) -> None:
-        values = {**point.measures, "learning_rate": float(self._schedule(point.step - 1))}
-        if rate is not None:
-            values["sequences_per_second"] = rate
-        self._summaries.scalars(values, point.step)
+        return round((last - first) * self._config.batch_size / (now - before), 1) if now > before else None
 
 
 @dataclass(frozen=True)

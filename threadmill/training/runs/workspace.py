@@ -9,8 +9,12 @@ import orjson
 
 from threadmill.datasets import storage
 from threadmill.errors import ConfigError
+from threadmill.training.runs.checkpoints import BEST_NAME, STEP_PREFIX
 from threadmill.training.runs.identity import Identity, differences
-from threadmill.training.runs.losses import LOSSES_NAME
+from threadmill.training.runs.log_copies import LogCopies
+from threadmill.training.runs.losses import LOSSES_NAME, VALIDATION_NAME
+from threadmill.training.runs.reaching import reaching
+from threadmill.training.runs.status import STATUS_NAME
 
 MODEL_NAME = "model.keras"
 EVALUATION_NAME = "evaluation.json"
@@ -20,13 +24,18 @@ _RUN_NAME = "run.json"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder of a run. ``status.json`` and ``losses.jsonl`` lie in it, beside these."""
+    """The folder of a run. ``status.json`` and ``losses.jsonl`` lie in it, beside these.
+
+    Attributes:
+        checkpoints_uri: where the checkpoints are, if not in the folder; the place of a run, too.
+    """
 
     folder: str
+    checkpoints_uri: str = ""
 
     @property
     def checkpoints(self) -> str:
-        """The folder of the checkpoints."""
+        """The folder of the checkpoints, where they have no other place."""
         return os.path.join(self.folder, "checkpoints")
 
     @property
@@ -44,40 +53,85 @@ class Workspace:
         """The loss log."""
         return os.path.join(self.folder, LOSSES_NAME)
 
+    @property
+    def validation(self) -> str:
+        """The log of validations."""
+        return os.path.join(self.folder, VALIDATION_NAME)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the checkpoints are not in the folder."""
+        return bool(self.checkpoints_uri) and storage.absolute(self.checkpoints_uri) != storage.absolute(self.checkpoints)
+
+    @property
+    def log_copies(self) -> LogCopies:
+        """The logs' copies beside checkpoints that are elsewhere."""
+        return LogCopies((self.losses, self.validation), self.checkpoints_uri if self.elsewhere else "")
+
     def claim(self, identity: Identity) -> None:
-        """Makes the folder that of the run ``identity``: as it is if it was so before, cleared if another run ended there.
+        """Makes the folder, and the place of the checkpoints, those of the run ``identity``: as they are if they were so
+        before, cleared if another run ended there.
 
         Raises:
-            ConfigError: it holds the unfinished work of another run; the message names the settings that differ.
+            ConfigError: one holds the unfinished work of another run; the message names the settings that differ.
+            CheckpointError: the place of the checkpoints is not to be reached.
         """
-        owner = self._owner()
-        if owner is not None and owner["identity"] == dict(identity):
-            return
-        if owner is not None and not owner["finished"]:
-            raise ConfigError(
-                f"{self.checkpoints} holds an unfinished run of other settings ({differences(owner['identity'], identity)}); "
-                "set them as they were to go on with it, name another output, or delete that folder to begin anew"
-            )
-        storage.remove(self.losses)
-        for folder in (self.tensorboard, self.export, self.checkpoints):  # last the one that tells whose they were
-            shutil.rmtree(folder, ignore_errors=True)
-        os.makedirs(self.checkpoints)
-        self._write_owner(identity, finished=False)
+        owned = [_is_owned(place, identity) for place in self._places]
+        if not owned[0]:
+            for path in (self.losses, self.validation):
+                storage.remove(path)
+            for folder in (self.tensorboard, self.export, self.checkpoints):  # last the one that tells whose they were
+                shutil.rmtree(folder, ignore_errors=True)
+            os.makedirs(self.checkpoints)
+            _write_owner(self.checkpoints, identity, finished=False)
+        if self.elsewhere and not owned[-1]:
+            with reaching(f"{self.checkpoints_uri} is not claimed for the run's checkpoints"):
+                _clear(self.checkpoints_uri)
+                storage.make_directory(self.checkpoints_uri)
+                _write_owner(self.checkpoints_uri, identity, finished=False)
 
     def finish(self, identity: Identity) -> None:
         """Notes that the run has come to its end, so that another may have the folder."""
-        self._write_owner(identity, finished=True)
-
-    def _owner(self) -> dict[str, Any] | None:
-        if not os.path.exists(self._owner_path):
-            return None
-        owner: dict[str, Any] = orjson.loads(storage.read_bytes(self._owner_path))
-        return owner
-
-    def _write_owner(self, identity: Identity, *, finished: bool) -> None:
-        value = {"identity": dict(identity), "finished": finished}
-        storage.write_bytes(self._owner_path, orjson.dumps(value, option=orjson.OPT_INDENT_2))
+        for place in self._places:
+            with reaching(f"the end of the run is not noted in {place}"):
+                _write_owner(place, identity, finished=True)
 
     @property
-    def _owner_path(self) -> str:
-        return os.path.join(self.checkpoints, _RUN_NAME)
+    def _places(self) -> list[str]:
+        return [self.checkpoints, *([self.checkpoints_uri] if self.elsewhere else [])]
+
+
+def _is_owned(place: str, identity: Identity) -> bool:
+    """True if ``place`` is the run's already, False if it may be taken."""
+    with reaching(f"{place} is not read"):
+        owner = _read_owner(place)
+    if owner is not None and owner["identity"] == dict(identity):
+        return True
+    if owner is not None and not owner["finished"]:
+        raise ConfigError(
+            f"{place} holds an unfinished run of other settings ({differences(owner['identity'], identity)}); "
+            "set them as they were to go on with it, name another output, or delete that folder to begin anew"
+        )
+    return False
+
+
+def _clear(place: str) -> None:
+    """Removes what a finished run left in a place that may hold other things besides. Whose it was is told to the last."""
+    if _read_owner(place) is None:
+        return
+    for name in storage.list_names(place):
+        if name.startswith(STEP_PREFIX) or name in (BEST_NAME, LOSSES_NAME, VALIDATION_NAME, STATUS_NAME):
+            storage.remove_tree(storage.join(place, name))
+
+
+def _read_owner(place: str) -> dict[str, Any] | None:
+    try:
+        owner: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(place, _RUN_NAME)))
+    except FileNotFoundError:
+        return None
+    return owner
+
+
+def _write_owner(place: str, identity: Identity, *, finished: bool) -> None:
+    value = {"identity": dict(identity), "finished": finished}
+    storage.write_bytes(storage.join(place, _RUN_NAME), orjson.dumps(value, option=orjson.OPT_INDENT_2))

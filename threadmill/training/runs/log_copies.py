@@ -1,0 +1,44 @@
+"""A run's logs beside its checkpoints, where these are elsewhere, so that a machine without any of its files goes on whole."""
+
+import os
+from collections.abc import Sequence
+
+from threadmill.datasets import storage
+from threadmill.training.runs.reaching import reaching
+
+_BLOCK = 1 << 24
+
+
+class LogCopies:
+    """Copies of local files in a folder or bucket.
+
+    Args:
+        paths: of the files, which need not be there.
+        uri: of the folder; "" for no copies.
+    """
+
+    def __init__(self, paths: Sequence[str], uri: str) -> None:
+        self._pairs = [(path, storage.join(uri, os.path.basename(path))) for path in paths if uri]
+
+    def fetch(self) -> None:
+        """Takes over each copy that has more in it than the file here: another machine went on from where this one was.
+
+        Raises:
+            CheckpointError: the place is not to be reached.
+        """
+        for path, uri in self._pairs:
+            with reaching(f"{uri} is not read"):
+                if storage.size(uri) > storage.size(path):
+                    _copy(uri, path)
+
+    def publish(self) -> None:
+        """Brings the copies up to date."""
+        for path, uri in self._pairs:
+            if os.path.exists(path):
+                _copy(path, uri)
+
+
+def _copy(source: str, target: str) -> None:
+    with storage.open_read(source) as stream, storage.atomic_writer(target) as copy:
+        while block := stream.read(_BLOCK):
+            copy.write(block)
