@@ -72,7 +72,7 @@ def test_wide_beam_finds_the_best_of_all_replies(
     contexts = [[1, 2], [3]]
     model = MadeUpModel(contexts, seed)
     config = GenerationConfig(
-        beam_size=64, length_penalty=penalty, min_length=min_length, num_replies=num_replies, block_ngram=block
+        search="beam", beam_size=64, length_penalty=penalty, min_length=min_length, num_replies=num_replies, block_ngram=block
     )
 
     found = search(model, contexts, space(3), config)
@@ -88,7 +88,9 @@ def test_wide_beam_finds_the_best_of_all_replies(
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 4))
 def test_narrow_beam_keeps_the_likeliest_beginnings(seed: int, size: int) -> None:
     model = MadeUpModel([[1]], seed)
-    (found,) = search(model, [[1]], space(4), GenerationConfig(beam_size=size, block_ngram=0, min_length=0, length_penalty=1.0))
+    (found,) = search(
+        model, [[1]], space(4), GenerationConfig(search="beam", beam_size=size, block_ngram=0, min_length=0, length_penalty=1.0)
+    )
 
     kept: list[tuple[int, ...]] = [()]
     ended = []

@@ -170,6 +170,6 @@ def are_first(scores: Scores, own: Sequence[int]) -> npt.NDArray[np.bool_]:
     mine = scores[rows, own[: len(scores)]]
     others = scores.copy()
     others[rows, own[: len(scores)]] = -np.inf
-    times = np.bincount(own)
-    alone: npt.NDArray[np.bool_] = times[np.asarray(own[: len(scores)])] == 1
-    return alone & (mine > others.max(axis=1))
+    alone = np.bincount(own)[np.asarray(own[: len(scores)])] == 1
+    first: npt.NDArray[np.bool_] = alone & (mine > others.max(axis=1))
+    return first

@@ -1,6 +1,6 @@
 """The settings of generation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from threadmill.config import check_settings, setting
 from threadmill.errors import ConfigError
@@ -15,7 +15,10 @@ class GenerationConfig:
     """
 
     search: str = setting(
-        BEAM, "Take the likeliest token each time, the likeliest reply of a beam, or draw tokens", choices=(GREEDY, BEAM, NUCLEUS)
+        "",
+        "Take the likeliest token each time (greedy), the likeliest reply of a beam, or draw tokens (nucleus); empty for beam "
+        "with a conversational model, and nucleus with one that continues texts",
+        choices=("", GREEDY, BEAM, NUCLEUS),
     )
     beam_size: int = setting(10, "Replies that a beam goes on with", minimum=1, maximum=1000)
     length_penalty: float = setting(
@@ -42,9 +45,13 @@ class GenerationConfig:
         check_settings(self)
         if self.search == GREEDY and self.num_replies > 1:
             raise ConfigError(f"num_replies is {self.num_replies}, and a greedy search has one; set search to beam or nucleus")
-        if self.search == BEAM and self.num_replies > self.beam_size:
+        if self.search in ("", BEAM) and self.num_replies > self.beam_size:
             raise ConfigError(
                 f"num_replies is {self.num_replies}, and a beam of {self.beam_size} finds no more; set a larger beam_size"
             )
         if self.max_length and self.min_length > self.max_length:
             raise ConfigError(f"min_length is {self.min_length}, above max_length {self.max_length}; set less")
+
+    def resolved(self, objective: str) -> "GenerationConfig":
+        """The config with the search that suits models of ``objective`` in place of an empty one."""
+        return replace(self, search=self.search or (BEAM if objective == "seq2seq" else NUCLEUS))
