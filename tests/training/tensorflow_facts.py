@@ -15,14 +15,12 @@ import keras
 import keras_hub
 import numpy as np
 import orjson
-import tensorflow as tf
 
 from tests.training.made import FIRST, PREDICTIONS, SEQ, TOKENS
 from threadmill.errors import ThreadmillError
 from threadmill.training.export.keras_file import canonicalise, export_model
 from threadmill.training.models.build import build_model, call_model
 from threadmill.training.models.presets import PRESETS, ModelSizes
-from threadmill.training.objective import objective_sums
 
 
 def model_facts(model: Any) -> dict[str, Any]:
@@ -53,20 +51,6 @@ def roberta_facts(model: Any, path: Path) -> dict[str, Any]:
         "difference when loaded": float(np.abs(outputs - loaded(inputs)["masked_lm"]).max()),
         "parameters when loaded": sum(int(np.prod(variable.shape)) for variable in loaded.trainable_variables),
     }
-
-
-def objective_facts() -> dict[str, Any]:
-    """Two sequences of two predictions over three tokens; the last prediction is padding."""
-    logits = np.log(np.array([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], [[0.2, 0.2, 0.6], [0.9, 0.05, 0.05]]], np.float32))
-    sentences = np.log(np.array([[0.5, 0.5], [0.25, 0.75]], np.float32))
-    labels = {
-        "masked_lm_ids": np.array([[0, 2], [2, 1]], np.int32),
-        "masked_lm_weights": np.array([[1, 1], [1, 0]], np.float32),
-        "next_sentence_labels": np.array([0, 1], np.int32),
-    }
-    sums = objective_sums({"masked_lm": tf.constant(logits), "next_sentence": tf.constant(sentences)}, labels)
-    alone = objective_sums({"masked_lm": tf.constant(logits)}, labels)
-    return {**{name: float(value) for name, value in sums.items()}, "without next sentence": sorted(alone)}
 
 
 def export_facts(folder: Path, model: Any) -> dict[str, Any]:
@@ -111,7 +95,6 @@ def main(folder: Path) -> None:
         "model": model_facts(model),
         "model without next sentence": model_facts(build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ), 0.1)),
         "roberta": {**model_facts(roberta_model), **roberta_facts(roberta_model, folder / "roberta.keras")},
-        "objective": objective_facts(),
         "export": export_facts(folder / "export", model),
     }
     (folder / "facts.json").write_bytes(orjson.dumps(facts))

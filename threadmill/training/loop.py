@@ -1,61 +1,77 @@
 """The training loop: steps, losses, checkpoints; after a kill it goes on as if nothing had been."""
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-import keras
-import tensorflow as tf
-
-from threadmill.training.config import TrainingConfig
+from threadmill.errors import PreemptedError
+from threadmill.training.backends.backend import Backend, Trainer, copies, get_backend
 from threadmill.training.evaluation.baseline import Counts, unigram_log_probability
 from threadmill.training.export.keras_file import export_model
-from threadmill.training.inputs.batches import count_split, training_batches
+from threadmill.training.initial_weights import model_facts
+from threadmill.training.inputs.batches import count_split, stacked_batches
 from threadmill.training.inputs.dynamic_masking import DynamicMasking
-from threadmill.training.models.build import build_model, call_model, set_output_bias
+from threadmill.training.inputs.groups import StepGroups
+from threadmill.training.models.build import build_model, set_output_bias
 from threadmill.training.models.presets import PRESETS, ModelSizes
-from threadmill.training.objective import Sums, objective_sums
 from threadmill.training.optimizers.build import build_optimizer, build_schedule
 from threadmill.training.processes.spec import TrainerSpec
 from threadmill.training.runs.checkpoints import Checkpoints
 from threadmill.training.runs.losses import LossLog
-from threadmill.training.runs.recorder import MEASURES, MEASURES_WITH_NEXT_SENTENCE, Recorder
+from threadmill.training.runs.recorder import Recorder
 from threadmill.training.runs.status import StatusFile
 from threadmill.training.runs.summaries import Summaries
 from threadmill.training.runs.workspace import Workspace
+from threadmill.training.validation import Validation
+from threadmill.training.warm_start import warm_start
 
 _COUNTED_RECORDS = 100_000  # enough for the frequencies, in less than a second
 
-Step = Callable[[Any, Any], Any]
 
-
-def train(spec: TrainerSpec, status: StatusFile) -> None:
+def train(spec: TrainerSpec, status: StatusFile, leaving: Callable[[], bool] = lambda: False) -> None:
     """Trains to the last step, from the newest checkpoint if there is one, and exports the model.
 
     The losses of all steps, and the model, are bit for bit those of a run that was never interrupted, on the same kind
-    of machine and version of TensorFlow.
+    and number of devices and version of the backend.
+
+    Args:
+        leaving: whether the machine has asked the run to leave.
 
     Raises:
-        DivergenceError: a loss or gradient is not finite.
+        ConfigError: the devices do not share the batch, a checkpoint is of another run, or initial weights do not fit.
+        DivergenceError: a loss or gradient is not finite, or the loss has risen for good.
         IntegrityError: a record is damaged or of another shape.
+        PreemptedError: the run was asked to leave, and has saved a checkpoint.
     """
-    config, workspace = spec.config, Workspace(spec.folder)
-    keras.utils.set_random_seed(config.seed)
-    tf.config.experimental.enable_op_determinism()
-    model = _new_model(spec)
-    schedule = build_schedule(config)
-    optimizer = build_optimizer(config, schedule, model)
-    state = [*model.variables, *optimizer.variables]
-    checkpoints = Checkpoints(workspace.checkpoints, state, spec.checkpoints.keep)
+    config, workspace = spec.config, Workspace(spec.folder, spec.checkpoints_uri)
+    backend = get_backend(config.backend)
+    backend.prepare(config)
+    with backend.scope():
+        model = _new_model(spec)
+        schedule = build_schedule(config)
+        optimizer = build_optimizer(config, schedule, model)
+    logs = workspace.log_copies
+    logs.fetch()
+    checkpoints = Checkpoints(spec.checkpoints_uri, spec.checkpoints.keep, spec.identity, logs.publish)
     with LossLog(workspace.losses) as losses:
-        start = checkpoints.restore(at_most=losses.steps)
+        start, state = checkpoints.restore(at_most=losses.steps)
         losses.cut(start)
-        if start == 0 and config.unigram_bias:
-            set_output_bias(model, unigram_log_probability(_count_tokens(spec)))
-        status.update(state="training", step=start, steps=config.steps, resumed_from=start)
-        measures = MEASURES_WITH_NEXT_SENTENCE if spec.records.format.next_sentence else MEASURES
-        recorder = Recorder(losses, status, Summaries(workspace.tensorboard), schedule, config, measures)
-        _run_steps(spec, start, make_train_step(model, optimizer, config), recorder, checkpoints)
+        if start == 0:
+            _initialise(model, spec)
+        trainer = backend.trainer(model, optimizer, config)
+        if state:
+            trainer.load(state)
+        del state  # as large as the model and its optimizer
+        status.update(state="training", step=start, steps=config.steps, resumed_from=start, checkpoint=start)
+        summaries = Summaries(workspace.tensorboard, start)
+        recorder = Recorder(losses, status, summaries, schedule, config, trainer.measures, checkpoints.last_good)
+        validation = Validation(spec, backend.scorer(model), _scored_together(spec, backend), start)
+        _Run(spec, trainer, recorder, checkpoints, validation, summaries, leaving).go_on(start)
+    if config.use_best and checkpoints.best:
+        trainer.load(checkpoints.restore_best()[1])
     status.update(state="exporting")
+    trainer.synchronise()
     export_model(model, workspace.export)
 
 
@@ -65,46 +81,89 @@ def _new_model(spec: TrainerSpec) -> Any:
     return build_model(preset, ModelSizes(spec.vocabulary_size, *lengths, records.next_sentence), spec.config.dropout)
 
 
+def _initialise(model: Any, spec: TrainerSpec) -> None:
+    """Sets the weights that a new run does not begin with at random."""
+    if spec.init_from:
+        facts = model_facts(spec.config.model, spec.vocabulary_size, str(spec.identity["vocabulary"]))
+        warm_start(model, spec.init_from, facts)
+    elif spec.records.format.masked and spec.config.unigram_bias:
+        set_output_bias(model, unigram_log_probability(_count_tokens(spec)))
+
+
 def _count_tokens(spec: TrainerSpec) -> Counts:
     special_ids = spec.masking.special_ids if spec.masking else ()
     return count_split(spec.records, spec.vocabulary_size, _COUNTED_RECORDS, special_ids)
 
 
-def make_train_step(model: Any, optimizer: Any, config: TrainingConfig) -> Step:
-    """One update as a compiled function of a batch.
-
-    It returns float32[4]: the loss, its masked LM and next sentence parts, and the norm of the gradient before clipping;
-    without a next sentence to tell, float32[2]: the loss and that norm.
-    """
-    weights = [variable.value for variable in model.trainable_variables]
-
-    def step(inputs: Any, labels: Any) -> Any:
-        with tf.GradientTape() as tape:
-            losses = _mean_losses(objective_sums(call_model(model, inputs, training=True), labels))
-            loss = tf.add_n(losses)
-        gradients, norm = tf.clip_by_global_norm(tape.gradient(loss, weights), config.clip_norm)
-        optimizer.apply(gradients, model.trainable_variables)
-        return tf.stack([loss, *(losses if len(losses) > 1 else ()), norm])
-
-    compiled: Step = tf.function(step, jit_compile=config.jit_compile == "on")
-    return compiled
+def _scored_together(spec: TrainerSpec, backend: Backend) -> int:
+    """As many sequences as a device trains on at a time."""
+    config = spec.config
+    return config.batch_size // config.gradient_accumulation // copies(config, backend.devices)
 
 
-def _mean_losses(sums: Sums) -> list[Any]:
-    """The means of the masked LM's loss and, where it is told, of the next sentence's."""
-    masked = sums["masked_loss"] / tf.maximum(sums["masked_weight"], 1.0)
-    if "next_sentence_loss" not in sums:
-        return [masked]
-    return [masked, sums["next_sentence_loss"] / sums["sequences"]]
+@dataclass
+class _Run:
+    """The steps of a run, and what is done between them."""
 
+    spec: TrainerSpec
+    trainer: Trainer
+    recorder: Recorder
+    checkpoints: Checkpoints
+    validation: Validation
+    summaries: Summaries
+    leaving: Callable[[], bool]
+    saved_at: float = field(default_factory=time.monotonic)
 
-def _run_steps(spec: TrainerSpec, start: int, step: Step, recorder: Recorder, checkpoints: Checkpoints) -> None:
-    config, interval = spec.config, spec.checkpoints.interval(spec.config.steps)
-    masking = DynamicMasking(spec.masking, spec.vocabulary_size, spec.records.format, config.seed) if spec.masking else None
-    batches = training_batches(spec.records, config.batch_size, config.seed, start, masking)
-    for number, (inputs, labels) in zip(range(start + 1, config.steps + 1), batches, strict=False):
-        recorder.add(number, step(inputs, labels))
-        if number % interval == 0 or number == config.steps:
-            recorder.record()
-            checkpoints.save(number)
-            recorder.saved = number
+    def go_on(self, step: int) -> None:
+        """Makes the steps after ``step``."""
+        if step and self.validation.due(step) and not self.validation.done(step):  # the run left in haste
+            self._validate(step)
+        for inputs, labels in self._batches(step):
+            measures = self.trainer.run(inputs, labels)
+            self.recorder.add(step + 1, measures)
+            step += next(iter(labels.values())).shape[0]
+            self._between(step)
+
+    def _batches(self, start: int) -> Any:
+        spec, config = self.spec, self.spec.config
+        intervals = (self._interval, config.validation_interval if spec.validation else 0)
+        groups = StepGroups(config.steps, config.steps_per_execution, intervals)
+        masking = DynamicMasking(spec.masking, spec.vocabulary_size, spec.records.format, config.seed) if spec.masking else None
+        return stacked_batches(spec.records, config.batch_size, config.seed, groups, start, masking)
+
+    @property
+    def _interval(self) -> int:
+        return self.spec.checkpoints.interval(self.spec.config.steps)
+
+    def _between(self, step: int) -> None:
+        leaving = self.leaving() and step < self.spec.config.steps
+        # First, so that a checkpoint is never ahead of the validations: a run that goes on from it does not repeat them.
+        if self.validation.due(step) and not leaving:
+            self._validate(step)
+        if leaving or self._save_is_due(step):
+            self._save(step)
+        if leaving:
+            raise PreemptedError(
+                f"the run was asked to leave after step {step} of {self.spec.config.steps}, and its checkpoint is saved; run the "
+                "same again to go on"
+            )
+
+    def _save_is_due(self, step: int) -> bool:
+        minutes = self.spec.checkpoints.save_minutes
+        long_ago = minutes > 0 and time.monotonic() - self.saved_at >= 60 * minutes
+        return long_ago or step % self._interval == 0 or step == self.spec.config.steps
+
+    def _save(self, step: int) -> None:
+        self.recorder.record()
+        self.checkpoints.save(step, self.trainer.state(), self.recorder.loss)
+        self.recorder.saved(step)
+        self.saved_at = time.monotonic()
+
+    def _validate(self, step: int) -> None:
+        self.recorder.record()
+        self.trainer.synchronise()
+        loss = self.validation.run(step)
+        self.summaries.scalars({"validation_loss": loss}, step)
+        best = self.checkpoints.best
+        if best is None or loss < best.loss:
+            self.checkpoints.save_best(step, self.trainer.state(), loss)

@@ -1,0 +1,1 @@
+"""The libraries that compute: TensorFlow and JAX, behind one interface."""
