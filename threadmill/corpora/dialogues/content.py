@@ -44,16 +44,19 @@ def read_lines(uri: str, start: int = 0, stop: int = _TO_THE_END) -> Iterator[by
     Raises:
         InputError: a line longer than 64 MiB, or see `read_content`.
     """
-    held = b""
+    held, size = list[bytes](), 0  # the beginning of a line whose end has not come
     for piece in read_content(uri, start, stop):
-        held += piece
-        lines = held.splitlines(keepends=True) if b"\r" not in held else _split(held)
-        held = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        if len(held) > _LONGEST_LINE:
+        if b"\n" in piece:
+            *lines, last = b"".join([*held, piece]).split(b"\n")
+            yield from (line + b"\n" for line in lines)
+            held, size = [], 0
+            piece = last
+        held.append(piece)
+        size += len(piece)
+        if size > _LONGEST_LINE:
             raise InputError(f"{public_uri(uri)} has a line of more than {_LONGEST_LINE:,} bytes; it is no dialogue set")
-        yield from lines
-    if held:
-        yield held
+    if size:
+        yield b"".join(held)
 
 
 def read_frames(uri: str) -> Iterator[int]:
@@ -75,10 +78,3 @@ def read_frames(uri: str) -> Iterator[int]:
             missing, held = max(0, size - len(held)), held[size:]
     if held or missing:
         raise InputError(f"{public_uri(uri)} ends within record {number}; copy or download the file again")
-
-
-def _split(content: bytes) -> list[bytes]:
-    """Lines that end with a newline alone: bytes.splitlines also cuts at a carriage return."""
-    lines = [line + b"\n" for line in content.split(b"\n")]
-    last = lines.pop()[:-1]
-    return [*lines, last] if last else lines
