@@ -38,10 +38,12 @@ test-slow: install ## run the slow tests: kills in the middle, TensorFlow's own 
 	@$(BIN)/python -m pytest -m 'slow and not keras'
 	@TEST_BACKENDS=tensorflow,jax $(BIN)/python -m pytest -n 2 --dist each -m 'keras and slow' tests/training
 
-test-interop: install ## read what we write with the software of others, in an environment of its own
+test-interop: install ## read what we write with the software of others, and train without Airflow, in environments of their own
 	@test -x .interop/bin/python || $(PYTHON) -m venv .interop
 	@$(BIN)/python -m uv pip install --quiet --python .interop/bin/python --requirement tests/interop/requirements.txt
-	@INTEROP_PYTHON=.interop/bin/python $(BIN)/python -m pytest tests/interop
+	@test -x .trainer/bin/python || $(PYTHON) -m venv .trainer
+	@$(BIN)/python -m uv pip install --quiet --python .trainer/bin/python --constraint constraints.txt --reinstall-package threadmill '.[train,jax]'
+	@INTEROP_PYTHON=.interop/bin/python TRAINER_PYTHON=.trainer/bin/python $(BIN)/python -m pytest tests/interop
 
 lint: install ## check style, imports and types
 	@$(BIN)/python -m ruff check .
@@ -58,5 +60,5 @@ constraints: ## renew constraints.txt: the newest versions that fit together
 	@$(BIN)/python -m uv --version | sed -E 's/^uv ([0-9.]+).*/uv==\1/' >> constraints.txt
 
 clean: ## remove all that the other targets made
-	@rm -rf $(VENV) .interop .threadmill .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) .interop .trainer .threadmill .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

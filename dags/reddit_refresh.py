@@ -15,7 +15,7 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, chain
 
 from operators import reddit
 from operators.base import DEFAULT_ARGS
-from operators.pretraining import EvaluateOperator, MonthlyVocabularyOperator, RecordsOperator, TrainOperator
+from operators.pretraining import EvaluateOperator, ExportOperator, MonthlyVocabularyOperator, RecordsOperator, TrainOperator
 from operators.reddit_params import reddit_params
 from operators.release import PublishOperator, ReportOperator
 from operators.templates import planned, planned_list, returned
@@ -71,12 +71,13 @@ with DAG(
             task_id="records", corpus=returned("deduplicate"), vocabulary=vocabulary.output, uri=planned("records")
         )
 
-    with TaskGroup("training", tooltip="Records to a trained and measured model", prefix_group_id=False):
+    with TaskGroup("training", tooltip="Records to a model: trained, measured, exported", prefix_group_id=False):
         train = TrainOperator(
             task_id="train", records=records.output, vocabulary=vocabulary.output, previous=planned("previous_model"),
             uri=planned("model"), execution_timeout=timedelta(days=7),
         )  # fmt: skip
         evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"))
+        export = ExportOperator(task_id="export", model=train.output, evaluation=evaluate.output, uri=planned("export"))
 
     with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):
         made = {name: planned(name) for name in ("comments", "threads", "records", "model", "evaluation")}
@@ -89,5 +90,5 @@ with DAG(
 
     chain(
         plan, wait, ingest, check_comments, threads, conversations, signatures, deduplicate, check,
-        vocabulary, records, train, evaluate, report, publish,
+        vocabulary, records, train, evaluate, export, report, publish,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Asset, TaskGroup, chain
 
 from operators.base import DEFAULT_ARGS
-from operators.pretraining import EvaluateOperator, RecordsOperator, TrainOperator, VocabularyOperator
+from operators.pretraining import EvaluateOperator, ExportOperator, RecordsOperator, TrainOperator, VocabularyOperator
 from operators.release import PublishOperator, TextReportOperator
 from operators.templates import planned, planned_list
 from operators.text import CorpusOperator, PlanTextCorpus
@@ -43,12 +43,13 @@ with DAG(
         vocabulary = VocabularyOperator(task_id="vocabulary", corpus=corpus.output, uri=planned("vocabulary"))
         records = RecordsOperator(task_id="records", corpus=corpus.output, vocabulary=vocabulary.output, uri=planned("records"))
 
-    with TaskGroup("training", tooltip="Records to a trained and measured model", prefix_group_id=False):
+    with TaskGroup("training", tooltip="Records to a model: trained, measured, exported", prefix_group_id=False):
         train = TrainOperator(
             task_id="train", records=records.output, vocabulary=vocabulary.output, uri=planned("model"),
             execution_timeout=timedelta(days=30),
         )  # fmt: skip
         evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"))
+        export = ExportOperator(task_id="export", model=train.output, evaluation=evaluate.output, uri=planned("export"))
 
     with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):
         made = {name: planned(name) for name in ("corpus", "vocabulary", "records", "model", "evaluation")}
@@ -56,4 +57,4 @@ with DAG(
         published = {asset.name: made[asset.name.removeprefix("text_")] for asset in ASSETS}
         publish = PublishOperator(task_id="publish", datasets=published, assets=ASSETS)
 
-    chain(plan, corpus, vocabulary, records, train, evaluate, report, publish)
+    chain(plan, corpus, vocabulary, records, train, evaluate, export, report, publish)

@@ -1,4 +1,4 @@
-"""Operators from a corpus to a trained model: vocabulary, records, training, evaluation."""
+"""Operators from a corpus to a trained model: vocabulary, records, training, evaluation, export."""
 
 import logging
 from collections.abc import Sequence
@@ -144,3 +144,24 @@ class EvaluateOperator(StageOperator):
         from threadmill.training.evaluation.stage import EvaluationStage
 
         return EvaluationStage(self.model, self.records, pretraining_configs(context["params"]).evaluation)
+
+
+class ExportOperator(StageOperator):
+    """A model in a format that other software loads, with its model card.
+
+    Args:
+        evaluation: the model's scores, for the card.
+    """
+
+    template_fields: Sequence[str] = ("uri", "model", "evaluation")
+    ui_color = "#fce8e6"
+
+    def __init__(self, *, model: str, evaluation: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model, self.evaluation = model, evaluation
+
+    def make_stage(self, context: "Context") -> "Stage":
+        """The export stage."""
+        from threadmill.training.export.stage import ExportStage
+
+        return ExportStage(self.model, pretraining_configs(context["params"]).export, self.evaluation)

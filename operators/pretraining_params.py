@@ -11,12 +11,15 @@ from threadmill.config import Setting, pick_settings, settings_of
 from threadmill.pretraining.config import CONFIGS, RecordsConfig
 from threadmill.recipes import find_recipe
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
+from threadmill.training.export.formats import HUGGING_FACE, ExportConfig
 from threadmill.vocab.config import VocabularyConfig
 
 # In the form one name means one thing: these occur in several configs, or would say too little there.
 _TRAINING_NAMES = {"seed": "training_seed"}
 _VOCABULARY_NAMES = {"kind": "vocab_kind", "form": "vocab_form"}
 _VOCABULARY = ("kind", "form", "vocab_size", "lowercase", "sample_lines")
+_EXPORT_NAMES = {"to": "export_to", "language": "model_language", "license": "model_license"}
+_EXPORT = settings_named(ExportConfig(to=HUGGING_FACE), tuple(_EXPORT_NAMES))
 _EVALUATION = ("max_sequences", "ranking_candidates", "ranking_contexts")
 
 
@@ -29,6 +32,7 @@ class PretrainingConfigs:
     training: TrainingConfig
     checkpoints: CheckpointConfig
     evaluation: EvaluationConfig
+    export: ExportConfig
 
 
 def pretraining_configs(params: Mapping[str, Any]) -> PretrainingConfigs:
@@ -44,6 +48,7 @@ def pretraining_configs(params: Mapping[str, Any]) -> PretrainingConfigs:
         training=replace(recipe.training, **_given(params, _names(TrainingConfig), _TRAINING_NAMES)),
         checkpoints=replace(recipe.checkpoints, **pick_settings(CheckpointConfig, params)),
         evaluation=EvaluationConfig(**pick_settings(EvaluationConfig, params)),
+        export=ExportConfig(**_given(params, tuple(_EXPORT_NAMES), _EXPORT_NAMES)),
     )
 
 
@@ -69,7 +74,7 @@ def _names(config: type) -> list[str]:
 
 
 def pretraining_params(*, from_recipe: bool = False) -> dict[str, Param]:
-    """The sections Vocabulary, Records, Training and Evaluation.
+    """The sections Vocabulary, Records, Training, Evaluation and Export.
 
     Args:
         from_recipe: every field may be left empty, for the recipe's value.
@@ -87,7 +92,7 @@ def pretraining_params(*, from_recipe: bool = False) -> dict[str, Param]:
             **optional_params("Records", records, _recipes(records)),
             **optional_params("Training", settings_of(TrainingConfig), _recipes(settings_of(TrainingConfig)), _TRAINING_NAMES),
             **optional_params("Training", settings_of(CheckpointConfig), _recipes(settings_of(CheckpointConfig))),
-            **setting_params("Evaluation", settings_named(EvaluationConfig, _EVALUATION)),
+            **_closing_params(),
         }
     return {
         **setting_params("Vocabulary", vocabulary, _VOCABULARY_NAMES),
@@ -106,8 +111,16 @@ def pretraining_params(*, from_recipe: bool = False) -> dict[str, Param]:
             description="Begin with the weights of the month before's model, where there is one, instead of random ones",
         ),
         **setting_params("Training", settings_of(CheckpointConfig)),
-        **setting_params("Evaluation", settings_named(EvaluationConfig, _EVALUATION)),
+        **_closing_params(),
     }  # fmt: skip
+
+
+def _closing_params() -> dict[str, Param]:
+    """The sections that no recipe tells."""
+    return {
+        **setting_params("Evaluation", settings_named(EvaluationConfig, _EVALUATION)),
+        **setting_params("Export", _EXPORT, _EXPORT_NAMES),
+    }
 
 
 def _recipes(settings: Sequence[Setting]) -> dict[str, str]:

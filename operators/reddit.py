@@ -34,6 +34,7 @@ _DATASETS = (
     "records",
     "model",
     "evaluation",
+    "export",
     "report",
 )
 

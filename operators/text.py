@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SAMPLE_MONTH = "2006-01"
-_DATASETS = ("corpus", "vocabulary", "records", "model", "evaluation", "report")
+_DATASETS = ("corpus", "vocabulary", "records", "model", "evaluation", "export", "report")
 
 
 class PlanTextCorpus(BaseOperator):

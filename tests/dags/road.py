@@ -4,10 +4,21 @@ from pathlib import Path
 
 TASKS = [
     *("plan", "wait_for_source", "ingest", "check_comments", "threads", "conversations"),
-    *("signatures", "deduplicate", "check_conversations", "vocabulary", "records", "train", "evaluate", "report", "publish"),
+    *(
+        "signatures",
+        "deduplicate",
+        "check_conversations",
+        "vocabulary",
+        "records",
+        "train",
+        "evaluate",
+        "export",
+        "report",
+        "publish",
+    ),
 ]
 
-TEXT_TASKS = ["plan", "corpus", "vocabulary", "records", "train", "evaluate", "report", "publish"]
+TEXT_TASKS = ["plan", "corpus", "vocabulary", "records", "train", "evaluate", "export", "report", "publish"]
 
 _NAMES = {"ingest": "comments", "deduplicate": "deduplicated", "train": "model", "evaluate": "evaluation"}
 

@@ -40,7 +40,7 @@ GROUPS = {
     "ingestion": {"wait_for_source", "ingest", "check_comments"},
     "examples": {"threads", "conversations", "signatures", "deduplicate", "check_conversations"},
     "pretraining": {"vocabulary", "records"},
-    "training": {"train", "evaluate"},
+    "training": {"train", "evaluate", "export"},
     "release": {"report", "publish"},
 }
 

@@ -60,6 +60,10 @@ def evaluating(folder: Path) -> bool:
     return status is not None and status.state == "evaluating"
 
 
+def exporting(folder: Path) -> bool:
+    return read_status(str(folder / ".export")) is not None
+
+
 # The middle of each task, as it shows in its dataset's folder.
 MIDDLE: dict[str, Callable[[Path], bool]] = {
     "ingest": first_rows_written,
@@ -71,6 +75,7 @@ MIDDLE: dict[str, Callable[[Path], bool]] = {
     "records": some_tasks_done,
     "train": some_steps_done,
     "evaluate": evaluating,
+    "export": exporting,
     "report": begun,
 }
 
@@ -90,7 +95,7 @@ def process_group(command: list[str], root: Path) -> Iterator["subprocess.Popen[
 
 
 def worker(conf: dict[str, Any]) -> list[str]:
-    return ["-m", "tests.dags.worker", json.dumps(conf)]
+    return ["-m", "tests.dags.worker", "reddit_refresh", json.dumps(conf)]
 
 
 def kill_in_the_middle(command: list[str], root: Path, task: str) -> None:

@@ -95,7 +95,7 @@ class TestRun:
         assert counters["conversations"].read == counters["threads"].written
         assert counters["signatures"].read == counters["deduplicate"].read == counters["conversations"].written
         assert counters["records"].read == counters["deduplicate"].written
-        assert counters["report"].read == len(manifests) - 2, "all but the signatures and itself"
+        assert counters["report"].read == len(manifests) - 3, "all but the signatures, the export and itself"
 
     def test_accounts_for_what_is_read_split_by_split(self, folders: dict[str, Path], manifests: dict[str, Manifest]) -> None:
         conversations, records = (Dataset.open(str(folders[task])) for task in ("deduplicate", "records"))
@@ -124,6 +124,7 @@ class TestRun:
             "records": ["deduplicate", "vocabulary"],
             "train": ["records", "vocabulary"],
             "evaluate": ["train", "records"],
+            "export": ["train", "evaluate"],
             "report": ["ingest", "threads", "conversations", "deduplicate", "vocabulary", "records", "train", "evaluate"],
         }
 

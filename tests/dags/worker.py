@@ -1,6 +1,6 @@
-"""Does the tasks of reddit_refresh one after the other in this process, each rendered and executed as Airflow's worker does it.
+"""Does the tasks of a DAG one after the other in this process, each rendered and executed as Airflow's worker does it.
 
-    python -m tests.dags.worker '{"source": "/data/RC_2006-01.zst", "month": "2006-01"}'
+    python -m tests.dags.worker reddit_refresh '{"source": "/data/RC_2006-01.zst", "month": "2006-01"}'
 
 For tests that kill it: Airflow's own steps around `execute` (15 CPU seconds a run) need no database and no time here.
 """
@@ -35,9 +35,9 @@ class Results:
         return
 
 
-def main(conf: Mapping[str, Any]) -> None:
+def main(dag_id: str, conf: Mapping[str, Any]) -> None:
     """Runs the DAG with these params."""
-    dag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).dags["reddit_refresh"]
+    dag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).dags[dag_id]
     dag.params.update(conf)
     results = Results()
     context: Any = {"params": dag.params.validate(), "ti": results, "outlet_events": OutletEventAccessors()}
@@ -48,4 +48,4 @@ def main(conf: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(sys.argv[1], json.loads(sys.argv[2]))

@@ -63,7 +63,7 @@ class TestPlan:
         assert made["sources"] == ["/data/RC_2005-12.zst"]
         assert made["ledger"] == ""
         made_first = ["comments", "threads", "conversations", "signatures", "deduplicated"]
-        names = [*made_first, "records", "model", "evaluation", "report"]
+        names = [*made_first, "records", "model", "evaluation", "export", "report"]
         assert [made[name] for name in names] == [f"{root}/reddit/2005-12/{name}" for name in names]
         assert made["vocabularies"] == f"{root}/reddit/vocabularies"
         previous = ("previous_comments", "previous_conversations", "previous_model")

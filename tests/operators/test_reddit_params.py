@@ -17,6 +17,7 @@ from threadmill.deduplication.config import DeduplicationConfig
 from threadmill.errors import ConfigError
 from threadmill.pretraining.config import CONFIGS, BertConfig
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
+from threadmill.training.export.formats import ExportConfig
 from threadmill.vocab.config import VocabularyConfig
 
 # What no config depends on: the plan and the vocabulary's operator look at these themselves.
@@ -40,6 +41,10 @@ FORM_NAMES = {
     ("vocabulary", "kind"): "vocab_kind",
     ("vocabulary", "form"): "vocab_form",
     ("vocabulary", "seed"): "",  # not asked for
+    ("export", "to"): "export_to",
+    ("export", "language"): "model_language",
+    ("export", "license"): "model_license",
+    ("export", "cased"): "",  # the vocabulary says so itself
 }
 # Values that go together, or have a form of their own.
 GIVEN = {
@@ -47,6 +52,7 @@ GIVEN = {
     **{"min_tombstone_rate": 0.1, "max_tombstone_rate": 0.6, "languages": "en", "max_words": 9, "min_words": 2},
     **{"blocklist": __file__, "rules": f"{__file__}:form"},
     **{"kind": "sentencepiece-bpe", "form": "sentencepiece", "batch_size": 64},
+    **{"language": "en", "license": "mit"},
 }
 PARTS = [entry.name for config in (Configs, PretrainingConfigs) for entry in fields(config)]
 
@@ -93,7 +99,7 @@ def test_the_form_as_it_opens_asks_for_the_defaults_of_every_stage() -> None:
         ConversationLimits(),
     )
     assert pretraining_configs(form()) == PretrainingConfigs(
-        VocabularyConfig(), BertConfig(), TrainingConfig(), CheckpointConfig(), EvaluationConfig()
+        VocabularyConfig(), BertConfig(), TrainingConfig(), CheckpointConfig(), EvaluationConfig(), ExportConfig(to="huggingface")
     )
 
 
