@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from threadmill.config import check_settings, setting
 from threadmill.errors import ConfigError
 
-GREEDY, BEAM, NUCLEUS = "greedy", "beam", "nucleus"
+AUTO, GREEDY, BEAM, NUCLEUS = "auto", "greedy", "beam", "nucleus"
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class GenerationConfig:
     """
 
     search: str = setting(
-        "",
-        "Take the likeliest token each time (greedy), the likeliest reply of a beam, or draw tokens (nucleus); empty for beam "
+        AUTO,
+        "Take the likeliest token each time (greedy), the likeliest reply of a beam, or draw tokens (nucleus); auto for beam "
         "with a conversational model, and nucleus with one that continues texts",
-        choices=("", GREEDY, BEAM, NUCLEUS),
+        choices=(AUTO, GREEDY, BEAM, NUCLEUS),
     )
     beam_size: int = setting(10, "Replies that a beam goes on with", minimum=1, maximum=1000)
     length_penalty: float = setting(
@@ -45,7 +45,7 @@ class GenerationConfig:
         check_settings(self)
         if self.search == GREEDY and self.num_replies > 1:
             raise ConfigError(f"num_replies is {self.num_replies}, and a greedy search has one; set search to beam or nucleus")
-        if self.search in ("", BEAM) and self.num_replies > self.beam_size:
+        if self.search in (AUTO, BEAM) and self.num_replies > self.beam_size:
             raise ConfigError(
                 f"num_replies is {self.num_replies}, and a beam of {self.beam_size} finds no more; set a larger beam_size"
             )
@@ -53,5 +53,6 @@ class GenerationConfig:
             raise ConfigError(f"min_length is {self.min_length}, above max_length {self.max_length}; set less")
 
     def resolved(self, objective: str) -> "GenerationConfig":
-        """The config with the search that suits models of ``objective`` in place of an empty one."""
-        return replace(self, search=self.search or (BEAM if objective == "seq2seq" else NUCLEUS))
+        """The config with the search that suits models of ``objective`` in place of auto."""
+        own = BEAM if objective == "seq2seq" else NUCLEUS
+        return replace(self, search=own if self.search == AUTO else self.search)
