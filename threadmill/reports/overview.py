@@ -14,7 +14,10 @@ from threadmill.reports.funnel import funnel, funnel_table
 from threadmill.reports.summary import first_documents
 
 # The stages in the road's order. Their datasets are looked for in the run's folder, and among what these were made from.
-_ROAD = ("corpus", "ingest", "threads", "conversations", "deduplicate", "vocabulary", "records", "train", "evaluate", "report")
+_ROAD = (
+    *("corpus", "ingest", "threads", "conversations", "dialogues", "deduplicate"),
+    *("vocabulary", "records", "train", "evaluate", "report"),
+)
 
 
 def overview(uri: str, examples: int) -> Iterator[str]:
@@ -45,7 +48,7 @@ def _texts(datasets: Mapping[str, Dataset], count: int) -> Iterator[str]:
         yield "\nDocuments"
         for document in first_documents(datasets["corpus"], count):
             yield f"\n{document}"
-    conversations = datasets.get("deduplicate") or datasets.get("conversations")
+    conversations = datasets.get("deduplicate") or datasets.get("conversations") or datasets.get("dialogues")
     if conversations:
         yield "\nConversations"
         for example in pick_examples(conversations.uri, count):
