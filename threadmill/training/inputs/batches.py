@@ -88,13 +88,10 @@ def _shuffled(records: RecordFiles, seed: int, epoch: Any) -> Any:
     files = records.files
     key = tf.stack([tf.constant(seed, tf.int64), epoch])
     order = tf.random.experimental.stateless_shuffle(tf.constant(files), seed=key)
+    # A local file is read faster than a record is handed from one thread to another.
+    parallel = {} if storage.is_local(files[0]) else {"num_parallel_calls": min(_PARALLEL, len(files)), "deterministic": True}
     serialized = tf.data.Dataset.from_tensor_slices(order).interleave(
-        lambda file: _serialized(file, records),
-        cycle_length=min(_OPEN_FILES, len(files)),
-        block_length=16,
-        # A local file is read faster than a record is handed from one thread to another.
-        num_parallel_calls=None if storage.is_local(files[0]) else min(_PARALLEL, len(files)),
-        deterministic=True,
+        lambda file: _serialized(file, records), cycle_length=min(_OPEN_FILES, len(files)), block_length=16, **parallel
     )
     tf.random.set_seed(1)  # of this function's graph only: the order depends on `key`, and not on the global seed
     buffer_seed = tf.random.stateless_uniform([], seed=key, maxval=tf.int64.max, dtype=tf.int64)
