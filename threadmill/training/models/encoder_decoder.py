@@ -9,6 +9,7 @@ which positions are then added: so XLM's variant in ParlAI has it, and so the re
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -20,8 +21,11 @@ from threadmill.training.models.segments import positions, same_segment, source_
 
 RESPONSE = "response"
 
-EPSILON = 1e-5  # of layer norms
+_EPSILON = 1e-5  # of layer norms
 _INITIAL_DEVIATION = 0.02
+_TOKEN_EMBEDDING = "token_embedding"
+_ENCODER, _DECODER = "encoder", "decoder"
+_LAYERS = {_ENCODER: keras_hub.layers.TransformerEncoder, _DECODER: keras_hub.layers.TransformerDecoder}
 
 
 def build_encoder_decoder(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> Any:
@@ -30,86 +34,123 @@ def build_encoder_decoder(preset: ModelPreset, sizes: ModelSizes, dropout: float
     Returns:
         A functional keras.Model. Inputs, int32: ``encoder_token_ids`` and ``encoder_segment_ids`` [B, S],
         ``decoder_token_ids`` and ``decoder_segment_ids`` [B, T]; S and T may differ from call to call. Pairs packed into one
-        row have segment ids of their own, the same in encoder and decoder, and do not see one another. Output, float32
-        logits: ``response`` [B, T, V], of the token after each. Its layers are named ``token_embedding``,
-        ``{encoder,decoder}_position_embedding``, ``{encoder,decoder}_embedding_dropout``,
-        ``{encoder,decoder}_layer_norm`` (on the embeddings, or with ``normalize_first`` at the end),
-        ``encoder_layer_{i}`` and ``decoder_layer_{i}``.
+        row have segment ids of their own, the same in encoder and decoder, and do not see one another; 0 is padding.
+        Output, float32 logits: ``response`` [B, T, V], of the token after each. Its layers are named ``token_embedding``,
+        and for ``encoder`` and ``decoder`` ``{stack}_position_embedding``, ``{stack}_embedding_dropout``,
+        ``{stack}_layer_{i}`` and ``{stack}_layer_norm`` (on the embeddings, or with ``normalize_first`` at the end).
     """
     inputs = {
         name: keras.Input((None,), dtype="int32", name=name)
         for name in ("encoder_token_ids", "encoder_segment_ids", "decoder_token_ids", "decoder_segment_ids")
     }
-    parts = _Parts(preset, sizes, dropout)
-    encoder_segments, decoder_segments = inputs["encoder_segment_ids"], inputs["decoder_segment_ids"]
-    encoded = _encode(parts, inputs["encoder_token_ids"], encoder_segments)
-    source = source_segment(decoder_segments, encoder_segments)
-    decoded = _decode(parts, inputs["decoder_token_ids"], decoder_segments, encoded, source)
-    logits = parts.token_embedding(decoded, reverse=True)
-    return keras.Model(inputs, {RESPONSE: ops.cast(logits, "float32")}, name="encoder_decoder")
+    parts = _new_parts(preset, sizes, dropout)
+    sources, targets = inputs["encoder_segment_ids"], inputs["decoder_segment_ids"]
+    encoded = parts.encode(inputs["encoder_token_ids"], sources)
+    decoded = parts.embed_response(inputs["decoder_token_ids"], positions(targets))
+    masks = {
+        "decoder_attention_mask": same_segment(targets, targets),
+        "encoder_attention_mask": source_segment(targets, sources),
+    }
+    for layer in parts.decoder.layers:
+        decoded = layer(decoded, encoded, **masks)
+    return keras.Model(inputs, {RESPONSE: parts.logits(decoded)}, name="encoder_decoder")
 
 
-class _Parts:
-    """The layers that both stacks are made of."""
+@dataclass(frozen=True)
+class Stack:
+    """The layers of an encoder or a decoder."""
 
-    def __init__(self, preset: ModelPreset, sizes: ModelSizes, dropout: float) -> None:
-        self.preset, self.sizes, self.dropout = preset, sizes, dropout
-        self.scale = math.sqrt(preset.hidden_dim)
-        self.token_embedding = keras.layers.ReversibleEmbedding(
-            sizes.vocabulary_size, preset.hidden_dim, embeddings_initializer=self._embedding_initializer(), name="token_embedding"
+    position_embedding: Any
+    dropout: Any
+    layers: tuple[Any, ...]
+    norm: Any
+
+
+@dataclass(frozen=True)
+class EncoderDecoderParts:
+    """The layers of an encoder-decoder, and how they follow one another."""
+
+    token_embedding: Any
+    encoder: Stack
+    decoder: Stack
+    normalize_first: bool
+
+    def encode(self, token_ids: Any, segments: Any) -> Any:
+        """float[B, S, H], of int32[B, S] each; padding is of the segment 0."""
+        encoded = self._embed(token_ids)
+        encoded = encoded + self.encoder.position_embedding(encoded, positions=positions(segments))
+        if not self.normalize_first:
+            encoded = self.encoder.norm(encoded)
+        encoded = self.encoder.dropout(encoded)
+        together = same_segment(segments, segments)
+        for layer in self.encoder.layers:
+            encoded = layer(encoded, attention_mask=together)
+        return self.encoder.norm(encoded) if self.normalize_first else encoded
+
+    def embed_response(self, token_ids: Any, places: Any) -> Any:
+        """float[B, T, H], what the decoder's layers take; ``places`` int32[B, T] are the tokens' positions."""
+        # The norm undoes the scale but for its epsilon, and transformers' class has none before it.
+        tokens = self._embed(token_ids) if self.normalize_first else self.decoder.norm(self.token_embedding(token_ids))
+        return self.decoder.dropout(tokens + self.decoder.position_embedding(tokens, positions=places))
+
+    def logits(self, decoded: Any) -> Any:
+        """float32[B, T, V], of what the last layer of the decoder gave."""
+        decoded = self.decoder.norm(decoded) if self.normalize_first else decoded
+        return ops.cast(self.token_embedding(decoded, reverse=True), "float32")
+
+    def _embed(self, token_ids: Any) -> Any:
+        return self.token_embedding(token_ids) * math.sqrt(self.token_embedding.output_dim)
+
+
+def find_parts(model: Any) -> EncoderDecoderParts:
+    """The layers of a model that `build_encoder_decoder` built, or that was saved and loaded since."""
+    stacks = {stack: _found_stack(model, stack) for stack in _LAYERS}
+    return EncoderDecoderParts(
+        model.get_layer(_TOKEN_EMBEDDING), **stacks, normalize_first=stacks[_DECODER].layers[0].normalize_first
+    )
+
+
+def _found_stack(model: Any, stack: str) -> Stack:
+    names = {layer.name for layer in model.layers}
+    layers: list[Any] = []
+    while f"{stack}_layer_{len(layers)}" in names:
+        layers.append(model.get_layer(f"{stack}_layer_{len(layers)}"))
+    one = {part: model.get_layer(f"{stack}_{part}") for part in ("position_embedding", "embedding_dropout", "layer_norm")}
+    return Stack(one["position_embedding"], one["embedding_dropout"], tuple(layers), one["layer_norm"])
+
+
+def _new_parts(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> EncoderDecoderParts:
+    # ParlAI's: what is multiplied by the root of the width is then of deviation 1.
+    embedding_deviation = 1 / math.sqrt(preset.hidden_dim)
+
+    def stack(name: str, num_layers: int) -> Stack:
+        layer = {
+            "intermediate_dim": preset.intermediate_dim,
+            "num_heads": preset.num_heads,
+            "dropout": dropout,
+            "activation": "gelu",
+            "layer_norm_epsilon": _EPSILON,
+            "kernel_initializer": _normal(_INITIAL_DEVIATION),
+            "normalize_first": preset.normalize_first,
+        }
+        return Stack(
+            keras_hub.layers.PositionEmbedding(
+                sizes.positions, initializer=_normal(embedding_deviation), name=f"{name}_position_embedding"
+            ),
+            keras.layers.Dropout(dropout, name=f"{name}_embedding_dropout"),
+            tuple(_LAYERS[name](**layer, name=f"{name}_layer_{number}") for number in range(num_layers)),
+            keras.layers.LayerNormalization(epsilon=_EPSILON, name=f"{name}_layer_norm"),
         )
 
-    def position_embedding(self, stack: str) -> Any:
-        return keras_hub.layers.PositionEmbedding(
-            self.sizes.positions, initializer=self._embedding_initializer(), name=f"{stack}_position_embedding"
-        )
-
-    def norm(self, stack: str) -> Any:
-        return keras.layers.LayerNormalization(epsilon=EPSILON, name=f"{stack}_layer_norm")
-
-    def embedding_dropout(self, stack: str) -> Any:
-        return keras.layers.Dropout(self.dropout, name=f"{stack}_embedding_dropout")
-
-    def layer(self, stack: str, number: int) -> Any:
-        kind = keras_hub.layers.TransformerEncoder if stack == "encoder" else keras_hub.layers.TransformerDecoder
-        return kind(
-            intermediate_dim=self.preset.intermediate_dim,
-            num_heads=self.preset.num_heads,
-            dropout=self.dropout,
-            activation="gelu",
-            layer_norm_epsilon=EPSILON,
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=_INITIAL_DEVIATION),
-            normalize_first=self.preset.normalize_first,
-            name=f"{stack}_layer_{number}",
-        )
-
-    def _embedding_initializer(self) -> Any:
-        """ParlAI's: what is scaled up by the root of the width is of deviation 1."""
-        return keras.initializers.RandomNormal(stddev=1 / self.scale)
+    token_embedding = keras.layers.ReversibleEmbedding(
+        sizes.vocabulary_size,
+        preset.hidden_dim,
+        embeddings_initializer=_normal(embedding_deviation),
+        name=_TOKEN_EMBEDDING,
+    )
+    encoder, decoder = stack(_ENCODER, preset.encoder_layers), stack(_DECODER, preset.num_layers)
+    return EncoderDecoderParts(token_embedding, encoder, decoder, preset.normalize_first)
 
 
-def _encode(parts: _Parts, token_ids: Any, segments: Any) -> Any:
-    tokens = parts.token_embedding(token_ids) * parts.scale
-    encoded = tokens + parts.position_embedding("encoder")(tokens, positions=positions(segments))
-    norm = parts.norm("encoder")
-    if not parts.preset.normalize_first:
-        encoded = norm(encoded)
-    encoded = parts.embedding_dropout("encoder")(encoded)
-    together = same_segment(segments, segments)
-    for number in range(parts.preset.encoder_layers):
-        encoded = parts.layer("encoder", number)(encoded, attention_mask=together)
-    return norm(encoded) if parts.preset.normalize_first else encoded
-
-
-def _decode(parts: _Parts, token_ids: Any, segments: Any, encoded: Any, source: Any) -> Any:
-    tokens = parts.token_embedding(token_ids) * parts.scale
-    norm = parts.norm("decoder")
-    if not parts.preset.normalize_first:
-        tokens = norm(tokens)
-    decoded = tokens + parts.position_embedding("decoder")(tokens, positions=positions(segments))
-    decoded = parts.embedding_dropout("decoder")(decoded)
-    together = same_segment(segments, segments)
-    for number in range(parts.preset.num_layers):
-        layer = parts.layer("decoder", number)
-        decoded = layer(decoded, encoded, decoder_attention_mask=together, encoder_attention_mask=source)
-    return norm(decoded) if parts.preset.normalize_first else decoded
+def _normal(deviation: float) -> Any:
+    return keras.initializers.RandomNormal(stddev=deviation)
