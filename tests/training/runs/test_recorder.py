@@ -7,8 +7,8 @@ import pytest
 from tests.training.runs.made_events import read_curves
 from threadmill.errors import DivergenceError
 from threadmill.training.config import TrainingConfig
-from threadmill.training.runs.losses import LossLog
-from threadmill.training.runs.recorder import GRADIENT_NORM, LOSS, Recorder
+from threadmill.training.runs.losses import GRADIENT_NORM, LOSS, LossLog
+from threadmill.training.runs.recorder import Recorder
 from threadmill.training.runs.status import StatusFile, read_status
 from threadmill.training.runs.summaries import Summaries
 from threadmill.training.runs.utilisation import Cost

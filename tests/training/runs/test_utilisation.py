@@ -18,6 +18,7 @@ from threadmill.training.runs.utilisation import Cost, peak_flops
         ("TPU v3", 8, "bfloat16", 4 * 123),  # the eight cores of the four chips of a v3-8
         ("TPU v4", 4, "bfloat16", 1100),
         ("TPU v5 lite", 1, "bfloat16", 197),
+        ("TPU v5litepod", 1, "bfloat16", 197),
         ("TPU v5p", 1, "bfloat16", 459),
         ("TPU v6 lite", 1, "bfloat16", 918),
         ("an abacus", 1, "float32", 0),

@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import keras
@@ -13,12 +13,11 @@ import numpy as np
 from threadmill.errors import ConfigError
 from threadmill.training.config import TrainingConfig
 from threadmill.training.objectives import TERMS
+from threadmill.training.runs.losses import GRADIENT_NORM, LOSS
 
 State = Mapping[str, np.ndarray]
 Batch = Mapping[str, Any]
 Scorer = Callable[[Batch, Batch], dict[str, float]]
-
-LOSS, GRADIENT_NORM = "loss", "gradient_norm"
 
 # So many virtual devices stand for this machine's CPU: how a run on several devices is tried out where there is but one.
 VIRTUAL_DEVICES = "THREADMILL_VIRTUAL_DEVICES"
@@ -29,10 +28,15 @@ _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 @dataclass(frozen=True)
 class Devices:
-    """What a run computes on: ``count`` devices of one ``kind``, "CPU", "GPU" or "TPU"."""
+    """What a run computes on: ``count`` devices of one ``kind``, "CPU", "GPU" or "TPU".
+
+    Attributes:
+        name: of one, by which `threadmill.training.runs.utilisation` knows its peak; "" where it is not told.
+    """
 
     count: int
     kind: str
+    name: str = ""
 
 
 class Trainer(Protocol):
@@ -114,7 +118,7 @@ def choose_devices(config: TrainingConfig, available: Devices) -> Devices:
         ConfigError: the batch, or a part of it that is taken at a time, is not shared evenly by them.
     """
     several = config.distribution != "one" and (config.distribution != "auto" or available.kind != "CPU")
-    devices = Devices(available.count if several else 1, available.kind)
+    devices = replace(available, count=available.count if several else 1)
     shares = copies(config, devices) * config.gradient_accumulation
     if config.batch_size % shares:
         parts = f" in {config.gradient_accumulation} parts each" if config.gradient_accumulation > 1 else ""

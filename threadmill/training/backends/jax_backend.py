@@ -49,7 +49,7 @@ class JaxBackend:
             jax.config.update("jax_num_cpu_devices", virtual_devices())  # type: ignore[no-untyped-call]
             jax.config.update("jax_platforms", "cpu")  # type: ignore[no-untyped-call]
         local = jax.local_devices()
-        self._devices = choose_devices(config, Devices(len(local), local[0].platform.upper()))
+        self._devices = choose_devices(config, Devices(len(local), local[0].platform.upper(), local[0].device_kind))
         set_up_keras(config)
         self._distribution = make_distribution(config, self._devices, copies(config, self._devices))
 

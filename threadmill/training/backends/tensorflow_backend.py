@@ -1,6 +1,7 @@
 """Training on TensorFlow: compiled steps, on one device, on all GPUs of the machine, or on a TPU."""
 
 import contextlib
+import os
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class TensorflowBackend:
     def prepare(self, config: TrainingConfig) -> None:
         """Sets up the process."""
         kind, names = _local_devices()
-        self._devices = choose_devices(config, Devices(len(names), kind))
+        self._devices = choose_devices(config, Devices(len(names), kind, _device_name(kind)))
         set_up_keras(config)
         tf.config.experimental.enable_op_determinism()
         self._strategy = _strategy(self._devices, names)
@@ -182,6 +183,15 @@ def _local_devices() -> tuple[str, list[str]]:
         if names:
             return kind, names
     return "CPU", [device.name for device in tf.config.list_logical_devices("CPU")]
+
+
+def _device_name(kind: str) -> str:
+    if kind == "TPU":
+        return f"TPU {os.environ.get('TPU_ACCELERATOR_TYPE', '').partition('-')[0]}"  # of a TPU VM: "v4-8", "v5litepod-16"
+    if kind == "GPU":
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        return str(details.get("device_name", ""))
+    return "cpu"
 
 
 def _connect_tpu() -> Any:

@@ -8,6 +8,9 @@ import orjson
 LOSSES_NAME = "losses.jsonl"
 VALIDATION_NAME = "validation.jsonl"
 
+# What is measured of each step, beside the parts of a loss that has several. The norm is a curve, and not logged.
+LOSS, GRADIENT_NORM = "loss", "gradient_norm"
+
 
 class LossLog:
     """Appends the losses of a run to a local file. Use as a context manager."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from threadmill.errors import DivergenceError
 from threadmill.training.config import TrainingConfig
-from threadmill.training.runs.losses import LossLog
+from threadmill.training.runs.losses import GRADIENT_NORM, LOSS, LossLog
 from threadmill.training.runs.status import StatusFile
 from threadmill.training.runs.summaries import Summaries
 from threadmill.training.runs.trend import WINDOW, LossTrend
@@ -20,9 +20,6 @@ _RECORD_SECONDS = 1.0
 _RATE_SECONDS = 15.0
 _PENDING_CALLS = 100
 _CURVE_POINTS = 2000
-
-# What is measured of each step, beside the parts of a loss that has several.
-LOSS, GRADIENT_NORM = "loss", "gradient_norm"
 
 _REMEDY = "lower the learning rate or lengthen the warm-up"
 

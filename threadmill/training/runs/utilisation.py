@@ -17,6 +17,7 @@ _PEAKS: tuple[tuple[str, float, float], ...] = (
     ("TPU v3", 61.5, 61.5),
     ("TPU v4", 275.0, 275.0),
     ("TPU v5 lite", 197.0, 197.0),
+    ("TPU v5litepod", 197.0, 197.0),
     ("TPU v5e", 197.0, 197.0),
     ("TPU v5", 459.0, 459.0),
     ("TPU v5p", 459.0, 459.0),
