@@ -88,7 +88,7 @@ def test_killed_run_is_resumed_by_its_like_only_and_ends_as_the_undisturbed_one(
     inputs: tuple[str, str], undisturbed: Path, tmp_path: Path
 ) -> None:
     kill_in_the_middle(inputs, tmp_path, after_steps=40)
-    checkpoints = [path.name for path in (tmp_path / "checkpoints").glob("step-*.index")]
+    checkpoints = [path.parent.name for path in (tmp_path / "checkpoints").glob("step-*/checkpoint.json")]
     assert checkpoints
     assert not (tmp_path / "manifest.json").exists()
     with pytest.raises(ConfigError, match=r"unfinished run of other settings \(steps was 120, is 130, learning_rate was 0\.003,"):
@@ -119,8 +119,8 @@ def test_trained_model_is_told_in_full(undisturbed: Path, inputs: tuple[str, str
     assert (described["vocabulary_size"], described["max_seq_length"], described["num_layers"]) == (TOKENS, SEQ, 2)
     assert described["vocabulary_digest"] == Dataset.open(inputs[1]).manifest.digest
     assert described["training"]["warmup_steps"] == 12
-    kept = sorted(path.name for path in (undisturbed / "checkpoints").glob("step-*.index"))
-    assert kept == ["step-105.index", "step-120.index"]
+    kept = sorted(path.parent.name for path in (undisturbed / "checkpoints").glob("step-*/checkpoint.json"))
+    assert kept == ["step-105", "step-120"]
 
 
 def test_finished_run_is_not_done_again(undisturbed: Path, inputs: tuple[str, str]) -> None:

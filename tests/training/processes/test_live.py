@@ -11,7 +11,9 @@ def test_log_tells_step_loss_and_rate_and_nothing_twice(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "_SECONDS_BETWEEN_LINES", 0)
-    training = Status("training", step=1200, steps=5000, resumed_from=1000, loss=6.0214, examples_per_second=1234.5, seconds_left=98)
+    training = Status(
+        "training", step=1200, steps=5000, resumed_from=1000, loss=6.0214, examples_per_second=1234.5, seconds_left=98
+    )
 
     with caplog.at_level(logging.INFO), LiveProgress("train", "sequences") as progress:
         for status in (Status("starting"), Status("starting", steps=5000), training, training):
