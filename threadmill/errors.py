@@ -40,7 +40,7 @@ class GateError(ThreadmillError):
 
 
 class DivergenceError(ThreadmillError):
-    """The loss is no longer a number; the same settings would end so again."""
+    """The loss is no longer a number, or has risen for good; the same settings would end so again."""
 
 
 class CheckpointError(ThreadmillError):

@@ -136,10 +136,10 @@ class _Run:
         return self.spec.checkpoints.interval(self.spec.config.steps)
 
     def _between(self, step: int) -> None:
-        leaving = self.leaving() and step < self.spec.config.steps
+        leaving = self.leaving()
         # First, so that a checkpoint is never ahead of the validations: a run that goes on from it does not repeat them.
         if self.validation.due(step) and not leaving:
-            self._validate(step)
+            leaving = not self._validate(step, self.leaving)
         if leaving or self._save_is_due(step):
             self._save(step)
         if leaving:
@@ -159,11 +159,15 @@ class _Run:
         self.recorder.saved(step)
         self.saved_at = time.monotonic()
 
-    def _validate(self, step: int) -> None:
+    def _validate(self, step: int, leaving: Callable[[], bool] = lambda: False) -> bool:
+        """False where the run was asked to leave meanwhile."""
         self.recorder.record()
         self.trainer.synchronise()
-        loss = self.validation.run(step)
+        loss = self.validation.run(step, leaving)
+        if loss is None:
+            return False
         self.summaries.scalars({"validation_loss": loss}, step)
         best = self.checkpoints.best
         if best is None or loss < best.loss:
             self.checkpoints.save_best(step, self.trainer.state(), loss)
+        return True

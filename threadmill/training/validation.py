@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -40,10 +41,16 @@ class Validation:
         """Whether there has been one after ``step``."""
         return any(line["step"] == step for line in self._lines)
 
-    def run(self, step: int) -> float:
-        """The loss after ``step``, the sum of its terms' means over all sequences; it is logged."""
+    def run(self, step: int, leaving: Callable[[], bool] = lambda: False) -> float | None:
+        """The loss after ``step``, the sum of its terms' means over all sequences; it is logged.
+
+        Returns:
+            None where the run was asked to leave meanwhile: a checkpoint comes first, and whoever goes on validates.
+        """
         totals: Counter[str] = Counter()
         for inputs, labels in self._batches():
+            if leaving():
+                return None
             totals.update(self._scorer(inputs, labels))
         loss = mean_loss(totals)
         self._lines.append({"step": step, "loss": round(loss, 6)})

@@ -95,11 +95,15 @@ class Checkpoints:
 
     @property
     def best(self) -> Checkpoint | None:
-        """What is told of the best checkpoint by validation; None where there is none."""
-        try:
-            return _describe(storage.join(self._uri, BEST_NAME))
-        except DamagedFileError:
-            return None
+        """What is told of the best checkpoint by validation; None where there is none.
+
+        Raises:
+            CheckpointError: the place is not to be reached.
+        """
+        place = storage.join(self._uri, BEST_NAME)
+        with self._reaching(f"the best checkpoint in {place} is not read"), suppress(DamagedFileError):
+            return _describe(place)
+        return None
 
     def place(self, step: int) -> str:
         """The URI of the checkpoint of ``step``."""

@@ -1,4 +1,7 @@
-"""A run's logs beside its checkpoints, where these are elsewhere, so that a machine without any of its files goes on whole."""
+"""A run's logs, safe before a checkpoint counts: on the disk, and beside checkpoints that are elsewhere.
+
+So a machine without any of the run's files goes on with whole logs, and no checkpoint is ahead of them after a power cut.
+"""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +13,7 @@ _BLOCK = 1 << 24
 
 
 class LogCopies:
-    """Copies of local files in a folder or bucket.
+    """Local files, and their copies in a folder or bucket.
 
     Args:
         paths: of the files, which need not be there.
@@ -18,6 +21,7 @@ class LogCopies:
     """
 
     def __init__(self, paths: Sequence[str], uri: str) -> None:
+        self._paths = paths
         self._pairs = [(path, storage.join(uri, os.path.basename(path))) for path in paths if uri]
 
     def fetch(self) -> None:
@@ -32,10 +36,17 @@ class LogCopies:
                     _copy(uri, path)
 
     def publish(self) -> None:
-        """Brings the copies up to date."""
+        """Sees to it that all that was written is on the disk, and brings the copies up to date."""
+        for path in filter(os.path.exists, self._paths):
+            _sync(path)
         for path, uri in self._pairs:
             if os.path.exists(path):
                 _copy(path, uri)
+
+
+def _sync(path: str) -> None:
+    with open(path, "rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def _copy(source: str, target: str) -> None:
