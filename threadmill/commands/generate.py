@@ -1,8 +1,10 @@
 """threadmill generate."""
 
 import argparse
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -46,6 +48,8 @@ def _load(uri: str, config: GenerationConfig) -> "Replier":
 
     files = open_model(uri)
     os.environ.update(KERAS_BACKEND=files.backend, TF_CPP_MIN_LOG_LEVEL="3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of functions that are compiled again for new lengths
+    warnings.filterwarnings("ignore", module="keras")
     with _silent_errors():  # TensorFlow tells of its CPU and GPU at import, whatever its log level
         from threadmill.training.generation.replies import Replier
 

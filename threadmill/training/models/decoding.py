@@ -66,7 +66,7 @@ class ResponseDecoder:
         """Encodes the contexts."""
         _check_positions(max(map(len, contexts)), self._parts.encoder.position_embedding)
         _check_positions(max_length, self._parts.decoder.position_embedding)
-        token_ids, mask = _padded(contexts)
+        token_ids, mask = _padded(contexts, self._parts.encoder.position_embedding.sequence_length)
         sources = self._read(token_ids, mask)
         selves = _empty_caches(self._parts.decoder.layers, len(contexts), max_length)
         return _ResponseRows(self._step, sources, mask, selves, max_length)
@@ -188,9 +188,10 @@ class _CausalRows:
         return ops.convert_to_numpy(logits)  # type: ignore[no-any-return]
 
 
-def _padded(sequences: Sequence[Sequence[int]]) -> tuple[Ids, Ids]:
-    """The ids, int32[B, W] with W a multiple of 16, and a mask of 1 where they are."""
+def _padded(sequences: Sequence[Sequence[int]], most: int | None = None) -> tuple[Ids, Ids]:
+    """The ids, int32[B, W] with W a multiple of 16 or ``most``, if that is less, and a mask of 1 where they are."""
     width = -(-max(1, *map(len, sequences)) // _MULTIPLE) * _MULTIPLE
+    width = width if most is None else min(width, most)
     ids, mask = np.zeros((2, len(sequences), width), np.int32)
     for row, sequence in enumerate(sequences):
         ids[row, : len(sequence)], mask[row, : len(sequence)] = sequence, 1

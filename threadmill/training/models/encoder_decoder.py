@@ -22,7 +22,6 @@ from threadmill.training.models.segments import positions, same_segment, source_
 RESPONSE = "response"
 
 _EPSILON = 1e-5  # of layer norms
-_INITIAL_DEVIATION = 0.02
 _TOKEN_EMBEDDING = "token_embedding"
 _ENCODER, _DECODER = "encoder", "decoder"
 _LAYERS = {_ENCODER: keras_hub.layers.TransformerEncoder, _DECODER: keras_hub.layers.TransformerDecoder}
@@ -120,8 +119,9 @@ def _found_stack(model: Any, stack: str) -> Stack:
 
 
 def _new_parts(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> EncoderDecoderParts:
-    # ParlAI's: what is multiplied by the root of the width is then of deviation 1.
-    embedding_deviation = 1 / math.sqrt(preset.hidden_dim)
+    # ParlAI's: embeddings, which are multiplied by the root of the width, are then of deviation 1, and Xavier's matrices of
+    # attention keep it; at a width of 2,560 it is the usual 0.02, with which small models are slow to learn to attend.
+    deviation = 1 / math.sqrt(preset.hidden_dim)
 
     def stack(name: str, num_layers: int) -> Stack:
         layer = {
@@ -130,12 +130,12 @@ def _new_parts(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> Encode
             "dropout": dropout,
             "activation": "gelu",
             "layer_norm_epsilon": _EPSILON,
-            "kernel_initializer": _normal(_INITIAL_DEVIATION),
+            "kernel_initializer": _normal(deviation),
             "normalize_first": preset.normalize_first,
         }
         return Stack(
             keras_hub.layers.PositionEmbedding(
-                sizes.positions, initializer=_normal(embedding_deviation), name=f"{name}_position_embedding"
+                sizes.positions, initializer=_normal(deviation), name=f"{name}_position_embedding"
             ),
             keras.layers.Dropout(dropout, name=f"{name}_embedding_dropout"),
             tuple(_LAYERS[name](**layer, name=f"{name}_layer_{number}") for number in range(num_layers)),
@@ -145,7 +145,7 @@ def _new_parts(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> Encode
     token_embedding = keras.layers.ReversibleEmbedding(
         sizes.vocabulary_size,
         preset.hidden_dim,
-        embeddings_initializer=_normal(embedding_deviation),
+        embeddings_initializer=_normal(deviation),
         name=_TOKEN_EMBEDDING,
     )
     encoder, decoder = stack(_ENCODER, preset.encoder_layers), stack(_DECODER, preset.num_layers)
