@@ -52,7 +52,8 @@ class LiveProgress:
     def _measures(self, status: Status) -> list[str]:
         loss = [] if status.loss is None else [f"loss {status.loss:.3f}"]
         rate = [] if status.examples_per_second is None else [f"{status.examples_per_second:,.0f} {self._unit}/s"]
-        left = [] if status.seconds_left is None else [f"{timedelta(seconds=round(status.seconds_left))} left"]
+        going = status.state == "training" and status.seconds_left is not None
+        left = [f"{timedelta(seconds=round(status.seconds_left or 0))} left"] if going else []
         return [*loss, *rate, *left]
 
     def __exit__(self, *_: object) -> None:
