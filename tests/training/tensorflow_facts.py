@@ -5,7 +5,6 @@
 
 import os
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import orjson
 
 from tests.training.made import FIRST, PREDICTIONS, SEQ, TOKENS
 from threadmill.errors import ThreadmillError
-from threadmill.training.export.keras_file import canonicalise, export_model
 from threadmill.training.models.build import build_model, call_model
 from threadmill.training.models.presets import PRESETS, ModelSizes
 
@@ -53,24 +51,6 @@ def roberta_facts(model: Any, path: Path) -> dict[str, Any]:
     }
 
 
-def export_facts(folder: Path, model: Any) -> dict[str, Any]:
-    export_model(model, str(folder / "first"))
-    model.save(folder / "second.keras")
-    canonicalise(str(folder / "second.keras"), str(folder / "canonical.keras"))
-    loaded = keras.models.load_model(folder / "first" / "model.keras")
-    before, after = model(made_inputs()), loaded(made_inputs())
-    with zipfile.ZipFile(folder / "first" / "model.keras") as archive:
-        names = archive.namelist()
-    return {
-        "equal bytes": (folder / "first" / "model.keras").read_bytes() == (folder / "canonical.keras").read_bytes(),
-        "equal bytes as saved": (folder / "second.keras").read_bytes() == (folder / "canonical.keras").read_bytes(),
-        "entries": names,
-        "files": sorted(path.name for path in (folder / "first").iterdir()),
-        "difference": max(float(np.abs(before[name] - after[name]).max()) for name in before),
-        "parameters": loaded.count_params() - model.count_params(),
-    }
-
-
 def made_inputs() -> dict[str, Any]:
     tokens = np.arange(2 * SEQ).reshape(2, SEQ) % TOKENS
     ones = np.ones((2, SEQ), np.int32)
@@ -90,12 +70,10 @@ def main(folder: Path) -> None:
     keras.utils.set_random_seed(3)
     model = build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ, next_sentence=True), 0.1)
     roberta_model = build_model(PRESETS["roberta-tiny"], ModelSizes(TOKENS, SEQ), 0.1)
-    (folder / "export").mkdir()
     facts = {
         "model": model_facts(model),
         "model without next sentence": model_facts(build_model(PRESETS["bert-tiny"], ModelSizes(TOKENS, SEQ), 0.1)),
         "roberta": {**model_facts(roberta_model), **roberta_facts(roberta_model, folder / "roberta.keras")},
-        "export": export_facts(folder / "export", model),
     }
     (folder / "facts.json").write_bytes(orjson.dumps(facts))
 

@@ -8,12 +8,12 @@ import orjson
 
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
-from threadmill.datasets.dataset import Dataset
+from threadmill.datasets.dataset import Dataset, verify
 from threadmill.datasets.manifest import Field, InputEntry, Manifest, find_manifest
 from threadmill.datasets.unfinished import refuse_unfinished
 from threadmill.engine.run import run_stage
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
-from threadmill.errors import InputError
+from threadmill.errors import InputError, IntegrityError
 from threadmill.training.export.formats import FORMATS, HUGGING_FACE, ExportConfig, ExporterSpec
 from threadmill.training.outputs import local_folder, write_file
 from threadmill.training.processes.launch import run_child
@@ -60,12 +60,18 @@ class ExportStage(MapStage):
         return Plan(inputs, (Task(EXPORT),), (Field(main_file, media_type),), model.manifest.partial)
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
-        """Writes the files beside the dataset, and takes them over."""
+        """Writes the files beside the dataset, and takes them over.
+
+        Raises:
+            IntegrityError: a file of the model was changed.
+        """
         folder = local_folder(output.uri)
         workspace = Workspace(os.path.join(folder, _WORK_FOLDER))
         storage.remove_tree(workspace.folder)
         os.makedirs(workspace.export)
         model, evaluation = self._model(), self._evaluation()
+        if problems := verify(self.model_uri):
+            raise IntegrityError(f"{self.model_uri} was changed after it was written ({problems[0]}); train the model again")
         spec = ExporterSpec(
             folder=workspace.folder,
             model=local_folder(self.model_uri),

@@ -34,7 +34,7 @@ class KerasWeights:
             for variable in layer.trainable_variables:
                 place = f"/{variable.path}".find(f"/{layer.name}/")
                 if place >= 0:  # it is the layer's own: an embedding is its head's, too
-                    found[variable.path[place:]] = np.asarray(variable, np.float32)
+                    found[variable.path[place:]] = variable.numpy().astype(np.float32)
         assert len(found) == len(model.trainable_variables)
         return cls(found)
 
