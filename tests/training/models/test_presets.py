@@ -111,7 +111,9 @@ def test_model_that_does_not_learn_the_records_objective_is_refused_with_those_t
 
     with pytest.raises(ConfigError, match=r"the model roberta-tiny does not learn the objective bert .* use one of bert-tiny, "):
         check_model("roberta-tiny", "bert", 128)
-    with pytest.raises(ConfigError, match=r"gpt2 does not learn the objective seq2seq .* use one of blender-tiny, .* for causal$"):
+    with pytest.raises(
+        ConfigError, match=r"gpt2 does not learn the objective seq2seq .* use one of blender-tiny, .* for causal$"
+    ):
         check_model("gpt2", "seq2seq", 128, 64)
     with pytest.raises(ConfigError, match=r"blender-tiny does not learn the objective causal .* use one of gpt-tiny, gpt2, "):
         check_model("blender-tiny", "causal", 128)
