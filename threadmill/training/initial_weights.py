@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -133,13 +134,16 @@ def refuse(source: WeightsSource, differing: Mapping[str, tuple[Any, Any]]) -> N
 
 
 def read_initial_weights(uri: str) -> InitialWeights:
-    """The weights at ``uri``, see `find_weights`. Imports Keras where they are a Keras file's.
+    """The weights at ``uri``; see `find_weights` and `read_source`."""
+    return read_source(find_weights(uri))
+
+
+def read_source(source: WeightsSource) -> InitialWeights:
+    """The weights of ``source``. Imports Keras where they are a Keras file's.
 
     Raises:
-        InputError: there are none, or the file is damaged.
-        IntegrityError: a checkpoint's file is damaged.
+        InputError: a file is damaged.
     """
-    source = find_weights(uri)
     if source.is_model:
         return InitialWeights(source, _read_keras_file(source.uri))
     from threadmill.training.runs.checkpoints import read_weights
@@ -194,7 +198,7 @@ def _read_keras_file(uri: str) -> dict[str, Any]:
     with _on_this_machine(uri) as path:
         try:
             model = keras.models.load_model(path, compile=False)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
             reason = str(error).strip().split("\n")[0]
             raise InputError(
                 f"{uri} cannot be read as a Keras file ({reason}); name another, or export the model again"

@@ -10,7 +10,7 @@ from threadmill.training.initial_weights import (
     InitialWeights,
     check_facts,
     find_weights,
-    read_initial_weights,
+    read_source,
     refuse,
     weight_name,
 )
@@ -67,10 +67,11 @@ def warm_start(model: Any, uri: str, expected: Mapping[str, Any]) -> Report:
 
     Raises:
         ConfigError: the weights are of another architecture, vocabulary or size.
-        InputError, IntegrityError: there are no weights, or they are damaged.
+        InputError: there are no weights, or they are damaged.
     """
-    check_facts(find_weights(uri), expected)
-    report = initialise(model, read_initial_weights(uri))
+    source = find_weights(uri)
+    check_facts(source, expected)
+    report = initialise(model, read_source(source))
     log.info("Warm start: %s", report)
     return report
 

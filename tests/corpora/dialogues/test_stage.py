@@ -62,6 +62,7 @@ def test_a_set_of_one_file_is_split_by_dialogues_wherever_they_lie(tmp_path: Pat
     assert {split: set(map(tuple, map(turns_of, examples))) for split, examples in found.items()} == {
         split: set(map(tuple, map(turns_of, examples))) for split, examples in again.items()
     }
+    assert list(found) == ["train", "validation", "test"]
     counts = {split: len(examples) for split, examples in found.items()}
     assert sum(counts.values()) == 800
     assert 100 < counts["validation"] < 220

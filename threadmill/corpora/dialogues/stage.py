@@ -89,7 +89,8 @@ class DialoguesStage(MapStage):
         work = _Part(self.config, part.source.name)
         with ExitStack() as stack:
             work.letters = stack.enter_context(output.dead_letters(str(ShardName(f"dead_letters-{task.name}", 0, 1, "jsonl"))))
-            work.shards = {split: stack.enter_context(_Shard(output, name, self.config)) for split, name in names.items()}
+            last_first = reversed(names.items())  # what is entered last is published first
+            work.shards = {split: stack.enter_context(_Shard(output, name, self.config)) for split, name in last_first}
             for message in read_messages(part, self.config, work.counts):
                 work.add(message, part.source.split)
         refuse_change(part.source.uri, part.fingerprint)
