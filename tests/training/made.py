@@ -21,7 +21,7 @@ Columns = dict[str, np.ndarray]
 
 _V2_NAMES = {"input_ids": "input_word_ids", "segment_ids": "input_type_ids"}
 
-# Of the datasets that `tests.training.tensorflow_facts` makes.
+# Of the datasets that most tests of reading make.
 TOKENS = 30
 RECORDS = {"train-00000-of-00003.tfrecord": 11, "train-00001-of-00003.tfrecord": 7, "train-00002-of-00003.tfrecord": 5}
 
