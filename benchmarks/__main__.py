@@ -8,6 +8,8 @@ for name in (
     "benchmarks.deduplication",
     "benchmarks.tokenising",
     "benchmarks.pretraining",
+    "benchmarks.loader",
+    "benchmarks.training",
     "benchmarks.parse_dags",
 ):
     print(f"\n== {name}", flush=True)

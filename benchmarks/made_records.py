@@ -45,10 +45,15 @@ def make_records(folder: Path, objective: str, records: int, shards: int = 4, si
         fill(layout, values, rng)
         files.append(folder / f"train-{number:05d}-of-{shards:05d}.tfrecord")
         layout.encode(values).tofile(files[-1])
+    return RecordFiles(tuple(map(str, files)), records // shards * shards, record_format(objective, sizes))
+
+
+def record_format(objective: str, sizes: Sizes) -> RecordFormat:
+    """What the records of an objective hold."""
+    features = tuple(field.name for field in _OBJECTIVES[objective][0](sizes))
     predictions = sizes.max_predictions_per_seq if objective in ("bert", "roberta") else 0
     target = sizes.max_target_length if objective == "seq2seq" else 0
-    form = RecordFormat(objective, sizes.max_seq_length, predictions, tuple(layout.names), target)
-    return RecordFiles(tuple(map(str, files)), records // shards * shards, form)
+    return RecordFormat(objective, sizes.max_seq_length, predictions, features, target)
 
 
 def _tokens(rng: np.random.Generator, shape: tuple[int, ...]) -> Values:

@@ -22,7 +22,7 @@ from threadmill.training.inputs.records import RecordFiles, RecordFormat
 
 _OPEN_FILES = 8
 _SHUFFLE_RECORDS = 20_000
-_PARALLEL = 2
+_PARALLEL = max(2, min(8, os.cpu_count() or 2))  # blocks parsed, or remote files read, at a time; the order is the same
 _READ_AHEAD = 4  # batches
 _PARSED_TOGETHER = 256  # records; what is done to a batch costs the same for one as for dozens
 _HELD_OUT_SEED = 0
