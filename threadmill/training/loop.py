@@ -14,6 +14,7 @@ from threadmill.training.inputs.batches import count_split, stacked_batches
 from threadmill.training.inputs.dynamic_masking import DynamicMasking
 from threadmill.training.inputs.groups import StepGroups
 from threadmill.training.models.build import build_model, set_output_bias
+from threadmill.training.models.flops import training_flops
 from threadmill.training.models.presets import PRESETS, ModelSizes
 from threadmill.training.optimizers.build import build_optimizer, build_schedule
 from threadmill.training.processes.spec import TrainerSpec
@@ -22,6 +23,7 @@ from threadmill.training.runs.losses import LossLog
 from threadmill.training.runs.recorder import Recorder
 from threadmill.training.runs.status import StatusFile
 from threadmill.training.runs.summaries import Summaries
+from threadmill.training.runs.utilisation import Cost, peak_flops
 from threadmill.training.runs.workspace import Workspace
 from threadmill.training.validation import Validation
 from threadmill.training.warm_start import warm_start
@@ -65,7 +67,8 @@ def train(spec: TrainerSpec, status: StatusFile, leaving: Callable[[], bool] = l
         del state  # as large as the model and its optimizer
         status.update(state="training", step=start, steps=config.steps, resumed_from=start, checkpoint=start)
         summaries = Summaries(workspace.tensorboard, start)
-        recorder = Recorder(losses, status, summaries, schedule, config, trainer.measures, checkpoints.last_good)
+        told = losses, status, summaries, schedule, config, trainer.measures, checkpoints.last_good
+        recorder = Recorder(*told, _cost(spec, backend))
         validation = Validation(spec, backend.scorer(model), _scored_together(spec, backend), start)
         _Run(spec, trainer, recorder, checkpoints, validation, summaries, leaving).go_on(start)
     if config.use_best and checkpoints.best:
@@ -76,9 +79,19 @@ def train(spec: TrainerSpec, status: StatusFile, leaving: Callable[[], bool] = l
 
 
 def _new_model(spec: TrainerSpec) -> Any:
-    preset, records = PRESETS[spec.config.model], spec.records.format
-    lengths = records.max_seq_length, records.max_target_length
-    return build_model(preset, ModelSizes(spec.vocabulary_size, *lengths, records.next_sentence), spec.config.dropout)
+    return build_model(PRESETS[spec.config.model], _sizes(spec), spec.config.dropout)
+
+
+def _sizes(spec: TrainerSpec) -> ModelSizes:
+    records = spec.records.format
+    return ModelSizes(spec.vocabulary_size, records.max_seq_length, records.max_target_length, records.next_sentence)
+
+
+def _cost(spec: TrainerSpec, backend: Backend) -> Cost:
+    config, records, devices = spec.config, spec.records.format, backend.devices
+    flops = training_flops(PRESETS[config.model], _sizes(spec), records.max_predictions_per_seq)
+    peak = peak_flops(devices.name, devices.count, config.precision)
+    return Cost(records.max_seq_length + records.max_target_length, flops, peak)
 
 
 def _initialise(model: Any, spec: TrainerSpec) -> None:
