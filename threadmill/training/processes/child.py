@@ -41,6 +41,7 @@ def run(
         The exit code: 0, 2 for an error that a user can act on, 75 where it was asked to leave, 1 for any other error.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("threadmill").setLevel(logging.INFO)
     if parent:
         _die_with(parent)
     os.environ.update(_ENVIRONMENT, KERAS_BACKEND=backend)
