@@ -113,7 +113,7 @@ def test_loss_that_has_risen_for_good_stops_the_run_with_the_checkpoint_from_bef
 
     # From step 290 on the window takes in 5 nats more every 20 steps: 2 are passed with the 41st.
     assert str(error.value).startswith(
-        "training diverged by step 331: the mean loss of 100 steps is 6.05, and was 4 at step 250 (the last good checkpoint is "
+        "training diverged by step 331: the mean loss of 100 steps is 6.05, and was 4 at step 290 (the last good checkpoint is "
         "/run/step-200); lower the learning rate"
     )
     assert "max_loss_rise, which is 2" in str(error.value)

@@ -33,6 +33,21 @@ def test_one_high_loss_is_no_rise() -> None:
     assert taken([3.0] * 150 + [50.0]).rise < 0.5
 
 
+def test_calm_step_is_before_the_rise_within_a_hundred_steps_too() -> None:
+    assert taken([6.0] * 150 + [3.0] * 100 + [5.0] * 50).calm_step == 250
+    trend = taken([4.0] * 30 + [float(step) for step in range(5, 105)])
+    assert trend.lowest_step == 100
+    assert trend.calm_step == 30
+    assert trend.recent_rise > 90
+
+
+def test_recent_rise_is_told_before_there_are_a_hundred_steps() -> None:
+    trend = taken([4.0] * 20 + [7.0] * 20)
+
+    assert (trend.recent_rise, trend.calm_step) == (3.0, 20)
+    assert taken([4.0] * 9).recent_rise == 0
+
+
 @given(st.lists(st.floats(0, 20, width=32), max_size=350), st.integers(0, 350))
 def test_run_that_goes_on_from_its_log_sees_the_same(losses: list[float], cut: int) -> None:
     undisturbed, resumed = taken(losses), LossTrend(losses[:cut])
@@ -41,6 +56,7 @@ def test_run_that_goes_on_from_its_log_sees_the_same(losses: list[float], cut: i
 
     assert resumed.lowest == pytest.approx(undisturbed.lowest)
     assert resumed.rise == pytest.approx(undisturbed.rise, abs=1e-9)
+    assert resumed.recent_rise == pytest.approx(undisturbed.recent_rise, abs=1e-4)
     if len(losses) >= WINDOW:
         means = np.convolve(losses, np.ones(WINDOW) / WINDOW, "valid")
         assert resumed.lowest == pytest.approx(means.min(), abs=1e-6)

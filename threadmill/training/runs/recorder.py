@@ -96,8 +96,8 @@ class Recorder:
         if np.isfinite(row).all():
             return
         measured = dict(zip(self._measures, row, strict=True))
-        rising = self._config.max_loss_rise and self._trend.rise > self._config.max_loss_rise / 2
-        last = self._told_last_good(self._trend.lowest_step if rising else step - 1)
+        rising = self._config.max_loss_rise and self._trend.recent_rise > self._config.max_loss_rise / 2
+        last = self._told_last_good(self._trend.calm_step if rising else step - 1)
         raise DivergenceError(
             f"training diverged at step {step}: the loss is {measured[LOSS]:.4g}, the gradient's norm "
             f"{measured[GRADIENT_NORM]:.4g} ({last}); {_REMEDY}"
@@ -108,7 +108,7 @@ class Recorder:
         if most and trend.rise > most:
             raise DivergenceError(
                 f"training diverged by step {step}: the mean loss of {WINDOW} steps is {trend.mean:.4g}, and was "
-                f"{trend.lowest:.4g} at step {trend.lowest_step} ({self._told_last_good(trend.lowest_step)}); {_REMEDY}, or "
+                f"{trend.lowest:.4g} at step {trend.lowest_step} ({self._told_last_good(trend.calm_step)}); {_REMEDY}, or "
                 f"raise max_loss_rise, which is {most:g}, if such a loss is to be expected"
             )
 
