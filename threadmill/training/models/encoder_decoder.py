@@ -28,7 +28,7 @@ _LAYERS = {_ENCODER: keras_hub.layers.TransformerEncoder, _DECODER: keras_hub.la
 
 
 def build_encoder_decoder(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> Any:
-    """A randomly initialised encoder-decoder (Roller et al. 2020, sections 2.2 and 5).
+    """A randomly initialised encoder-decoder (Roller et al. 2020, section 2.2).
 
     Returns:
         A functional keras.Model. Inputs, int32: ``encoder_token_ids`` and ``encoder_segment_ids`` [B, S],

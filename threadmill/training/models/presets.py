@@ -147,11 +147,11 @@ def _gpt(num_layers: int, hidden_dim: int, num_heads: int, learning_rate: float)
 #   (section 3), which trained both at 1e-4, as Liu et al. 2019 did RoBERTa (table 9) in batches of 256 (table 3); the small
 #   ones learn faster at higher rates. qarib is BERT-base as trained on Arabic tweets, allegro-roberta the model of the demo
 #   on product reviews.
-# - blender-*: Roller et al. 2020 (arXiv:2004.13637, table 1 and section 2), and the options of ParlAI's model zoo: 3b is
-#   blender_3B; 1b and 400m have the dimensions of its distilled 1.4 B and 360 M models; 90m is blender_90M, whose layer norms
-#   are XLM's, behind. blender-tiny is made for a laptop.
-# - gpt2*: Radford et al. 2019 (table 2; heads of 64, as in the released models), at the rates of Brown et al. 2020 (table
-#   2.1) for models of these sizes. gpt-tiny has BERT-tiny's dimensions.
+# - blender-*: Roller et al. 2020 (arXiv:2004.13637, table 2), and the options of ParlAI's model zoo: 3b is blender_3B; 1b and
+#   400m have the dimensions of its distilled 1.4 B and 360 M models; 90m is blender_90M, whose layer norms are XLM's, behind.
+#   blender-tiny is made for a laptop.
+# - gpt2*: Radford et al. 2019 (table 2; heads of 64, as in the released models). gpt-tiny has BERT-tiny's dimensions.
+# - Both at the rates of Brown et al. 2020 (table 2.1) for models of these sizes, in batches of half a million tokens.
 PRESETS = {
     "bert-tiny": _bert(2, 128, 2e-3),
     "bert-mini": _bert(4, 256, 1e-3),
@@ -166,10 +166,10 @@ PRESETS = {
     "roberta-large": _roberta(24, 1024, 1e-4),
     "allegro-roberta": _roberta(4, 768, 5e-4, warmup_steps=100),
     "blender-tiny": _blender(2, 2, 128, 2, 2e-3),
-    "blender-90m": _blender(8, 8, 512, 16, 5e-4, normalize_first=False),
-    "blender-400m": _blender(2, 12, 1280, 32, 4e-4),
+    "blender-90m": _blender(8, 8, 512, 16, 6e-4, normalize_first=False),
+    "blender-400m": _blender(2, 12, 1280, 32, 3e-4),
     "blender-1b": _blender(2, 12, 2560, 32, 2e-4),
-    "blender-3b": _blender(2, 24, 2560, 32, 2e-4),
+    "blender-3b": _blender(2, 24, 2560, 32, 1.6e-4),
     "gpt-tiny": _gpt(2, 128, 2, 2e-3),
     "gpt2": _gpt(12, 768, 12, 6e-4),
     "gpt2-medium": _gpt(24, 1024, 16, 3e-4),
