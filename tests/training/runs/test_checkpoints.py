@@ -214,6 +214,18 @@ def test_best_is_kept_besides(uri: str) -> None:
     assert (step, int(state["optimizer/iterations"])) == (30, 30)
 
 
+def test_last_good_is_the_newest_up_to_a_step_or_else_the_best(uri: str) -> None:
+    checkpoints = save(uri, 10, 20, 30, 40)
+    assert checkpoints.last_good(35) == f"{uri}/step-30"
+    assert checkpoints.last_good(15) == ""  # step 10's is no longer kept
+    checkpoints.save_best(10, state_of(10), loss=2.5)
+    assert checkpoints.last_good(15) == f"{uri}/best"
+    assert checkpoints.last_good(9) == ""
+    resumed = opened(uri)
+    resumed.restore(at_most=100)
+    assert resumed.last_good(35) == f"{uri}/step-30"
+
+
 def test_best_outlives_a_save_that_was_cut_off(faulty: str) -> None:
     opened(faulty).save_best(10, state_of(10), loss=2.5)
     FaultyStore.room = 2500

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from threadmill.datasets import storage
-from threadmill.errors import ConfigError, DivergenceError, InputError
+from threadmill.errors import CheckpointError, ConfigError, DivergenceError, InputError
 from threadmill.training.runs.identity import Identity, differences
 from threadmill.training.runs.reaching import reaching
 from threadmill.training.runs.tensor_files import DamagedFileError, FileDigest, Tensors, read_tensors, write_tensors
@@ -110,8 +110,16 @@ class Checkpoints:
         return storage.join(self._uri, f"{STEP_PREFIX}{step}")
 
     def last_good(self, at_most: int) -> str:
-        """The URI of the newest checkpoint of a step up to ``at_most`` that this run went on from or saved; "" for none."""
-        return max(((step, self.place(step)) for step in self._good if step <= at_most), default=(0, ""))[1]
+        """The URI of the newest checkpoint of a step up to ``at_most`` that this run went on from or saved.
+
+        Where it keeps none of these, the best by validation, if it is of such a step; else "".
+        """
+        if newest := max((step for step in self._good if step <= at_most), default=0):
+            return self.place(newest)
+        with suppress(CheckpointError):
+            if (best := self.best) and best.step <= at_most:
+                return storage.join(self._uri, BEST_NAME)
+        return ""
 
     def save(self, step: int, state: Tensors, loss: float) -> None:
         """Saves the state after ``step``, unless it is saved, then removes the oldest checkpoints beyond those to keep.
