@@ -29,7 +29,7 @@ from threadmill.commands.options import add_settings, given_settings
 from threadmill.training.config import BACKENDS, TrainingConfig
 from threadmill.training.inputs.records import RecordFiles, RecordFormat
 from threadmill.training.models.flops import training_flops
-from threadmill.training.models.presets import LEARNT, PRESETS, ModelSizes
+from threadmill.training.models.presets import LEARNT, ModelSizes
 from threadmill.training.runs.utilisation import peak_flops
 
 _RECORDS = 16_384
@@ -84,9 +84,9 @@ def _measure(config: TrainingConfig, sizes: Sizes, seconds: float) -> Measured:
     backend = get_backend(config.backend)
     backend.prepare(config)
     with tempfile.TemporaryDirectory() as folder:
-        records = make_records(Path(folder), LEARNT[PRESETS[config.model].architecture][0], _RECORDS, sizes=sizes)
+        records = make_records(Path(folder), LEARNT[config.preset.architecture][0], _RECORDS, sizes=sizes)
         with backend.scope():
-            model = build_model(PRESETS[config.model], _model_sizes(records.format), config.dropout)
+            model = build_model(config.preset, _model_sizes(records.format), config.dropout)
             optimizer = build_optimizer(config, build_schedule(config), model)
         trainer = backend.trainer(model, optimizer, config)
         batches = _batches(config, records)
@@ -154,7 +154,7 @@ def _device_name(backend: str) -> str:
 
 def _report(config: TrainingConfig, sizes: Sizes, measured: Measured) -> None:
     rate = measured.updates * config.batch_size
-    preset = PRESETS[config.model]
+    preset = config.preset
     objective = LEARNT[preset.architecture][0]
     form = record_format(objective, sizes)
     tokens = form.max_seq_length + form.max_target_length

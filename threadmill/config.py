@@ -35,7 +35,7 @@ class Setting:
         if kind in _TYPE_NAMES and not _is_a(value, kind):
             raise ConfigError(f"{self.name} is {value!r}; it must be {_TYPE_NAMES[kind]}")
         if self.choices and value not in self.choices:
-            raise ConfigError(f"{self.name} is {value!r}; use one of {', '.join(self.choices)}")
+            raise ConfigError(f"{self.name} is {value!r}; use one of {', '.join(filter(None, self.choices))}")
         low = self.minimum is not None and value < self.minimum
         high = self.maximum is not None and value > self.maximum
         if low or high:

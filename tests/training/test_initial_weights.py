@@ -9,6 +9,7 @@ import pytest
 
 from threadmill.errors import ConfigError, InputError
 from threadmill.training.initial_weights import check_facts, find_weights, initial_digest, model_facts
+from threadmill.training.models.presets import PRESETS
 from threadmill.training.runs.checkpoints import Checkpoints
 from threadmill.training.runs.identity import Identity
 
@@ -60,12 +61,20 @@ def test_the_digest_tells_weights_apart_and_does_not_depend_on_time_or_place(tmp
 
 def test_facts_that_differ_are_named_and_unknown_ones_are_not(tmp_path: Path) -> None:
     source = find_weights(str(tmp_path if checkpoints(tmp_path, 1) else ""))
-    check_facts(source, model_facts("blender-tiny", 30, "a" * 64))
+    check_facts(source, model_facts(PRESETS["blender-tiny"], 30, "a" * 64))
     with pytest.raises(ConfigError) as told:
-        check_facts(source, {**model_facts("blender-tiny", 30, "b" * 64), "hidden_dim": 1})
+        check_facts(source, {**model_facts(PRESETS["blender-tiny"], 30, "b" * 64), "hidden_dim": 1})
     assert "hidden_dim was " in str(told.value)
     assert "vocabulary_digest was aaaaaaaaaaaa, is bbbbbbbbbbbb" in str(told.value)
     assert "num_heads" not in str(told.value)
+
+
+def test_sizes_that_a_run_set_are_its_checkpoints(tmp_path: Path) -> None:
+    made = Checkpoints(str(tmp_path), 1, {**IDENTITY, "num_layers": 3, "hidden_dim": 64, "num_heads": 0})
+    made.save(1, STATE, 0.5)
+    facts = find_weights(str(tmp_path)).facts
+    assert (facts["num_layers"], facts["hidden_dim"], facts["intermediate_dim"]) == (3, 64, 256)
+    assert facts["num_heads"] == PRESETS["blender-tiny"].num_heads
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.keras", "empty", "full", "folder.keras"])

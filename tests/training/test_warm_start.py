@@ -14,12 +14,13 @@ import numpy as np
 import orjson
 import pytest
 
-from threadmill.errors import ConfigError
+from threadmill.errors import ConfigError, InputError
 from threadmill.training.export.keras_file import export_model
 from threadmill.training.initial_weights import model_facts, read_initial_weights
 from threadmill.training.models.build import build_model
-from threadmill.training.models.presets import BERT, CAUSAL, ENCODER_DECODER, ROBERTA, ModelPreset, ModelSizes
+from threadmill.training.models.presets import BERT, CAUSAL, ENCODER_DECODER, PRESETS, ROBERTA, ModelPreset, ModelSizes
 from threadmill.training.runs.checkpoints import Checkpoints
+from threadmill.training.runs.workspace import MODEL_NAME
 from threadmill.training.warm_start import initialise, warm_start
 
 pytestmark = pytest.mark.keras
@@ -48,7 +49,15 @@ def save_checkpoint(model: Any, folder: Path, step: int, identity: Mapping[str, 
     return checkpoints.place(step)
 
 
-@pytest.mark.parametrize("architecture", [BERT, ROBERTA, ENCODER_DECODER, CAUSAL])
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a model."""
+    folder = str(tmp_path_factory.mktemp("bert"))
+    export_model(model_of(), folder)
+    return folder
+
+
+@pytest.mark.parametrize("architecture", [ROBERTA, ENCODER_DECODER, CAUSAL])
 def test_a_model_begins_as_another_ended_whether_it_is_a_file_or_a_checkpoint(tmp_path: Path, architecture: str) -> None:
     sizes = replace(SIZES, max_target_length=6) if architecture == ENCODER_DECODER else SIZES
     trained = model_of(architecture, sizes)
@@ -68,27 +77,24 @@ def test_a_model_begins_as_another_ended_whether_it_is_a_file_or_a_checkpoint(tm
             np.testing.assert_array_equal(keras.ops.convert_to_numpy(state.value), value)
 
 
-def test_heads_that_only_one_has_are_told_and_left_as_they_were(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with_head, without = model_of(sizes=replace(SIZES, next_sentence=True)), model_of()
-    export_model(with_head, str(tmp_path / "with"))
-    export_model(without, str(tmp_path / "without"))
+def test_heads_that_only_one_has_are_told_and_left_as_they_were(
+    tmp_path: Path, bert: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    export_model(model_of(sizes=replace(SIZES, next_sentence=True)), str(tmp_path))
+    without = keras.models.load_model(Path(bert, MODEL_NAME), compile=False)
+    trained = values_of(without)
     heads = ("pooled_dense/kernel", "pooled_dense/bias", "next_sentence/kernel", "next_sentence/bias")
     with caplog.at_level(logging.INFO):
-        assert warm_start(without, str(tmp_path / "with"), {}).unused == heads
+        assert warm_start(without, str(tmp_path), {}).unused == heads
     assert "not in the model, so unused: pooled_dense/kernel" in caplog.text
 
     new = model_of(sizes=replace(SIZES, next_sentence=True))
     before = values_of(new)
-    trained = values_of(read_back(tmp_path / "without"))
     with caplog.at_level(logging.INFO):
-        assert warm_start(new, str(tmp_path / "without"), {}).random == heads
+        assert warm_start(new, bert, {}).random == heads
     assert "not in the weights, so random: pooled_dense/kernel" in caplog.text
     for path, value in values_of(new).items():
         np.testing.assert_array_equal(value, before[path] if path in heads else trained[path])
-
-
-def read_back(folder: Path) -> Any:
-    return keras.models.load_model(folder / "model.keras", compile=False)
 
 
 @pytest.mark.parametrize(("rows", "longer"), [(5, 8), (8, 5)])
@@ -112,7 +118,6 @@ def test_of_positions_of_another_length_the_first_are_taken(tmp_path: Path, rows
     ("architecture", "sizes", "fields", "message"),
     [
         (BERT, ModelSizes(31, 8), {}, r"\(vocabulary_size was 30, is 31\)"),
-        (BERT, SIZES, {"hidden_dim": 32}, r"\(hidden_dim was 16, is 32\)"),
         (BERT, SIZES, {"num_layers": 2, "hidden_dim": 32}, "hidden_dim was 16, is 32, number of transformer_layers was 1, is 2"),
         (BERT, SIZES, {"intermediate_dim": 64}, "feedforward_intermediate_dense/kernel was 16 x 32, is 16 x 64"),
         (BERT, SIZES, {"num_heads": 4}, "query/kernel was 16 x 2 x 8, is 16 x 4 x 4"),
@@ -121,30 +126,38 @@ def test_of_positions_of_another_length_the_first_are_taken(tmp_path: Path, rows
     ],
 )
 def test_weights_of_other_sizes_are_refused_by_name_and_nothing_is_set(
-    tmp_path: Path, architecture: str, sizes: ModelSizes, fields: dict[str, Any], message: str
+    bert: str, architecture: str, sizes: ModelSizes, fields: dict[str, Any], message: str
 ) -> None:
-    export_model(model_of(), str(tmp_path / "model"))
     model = model_of(architecture, sizes, **fields)
     before = values_of(model)
     with pytest.raises(ConfigError, match=message):
-        warm_start(model, str(tmp_path / "model"), {})
+        warm_start(model, bert, {})
     for path, value in values_of(model).items():
         np.testing.assert_array_equal(value, before[path])
 
 
-def test_what_a_checkpoint_or_a_config_tells_is_refused_before_weights_are_read(tmp_path: Path) -> None:
-    model = model_of()
-    expected = model_facts("bert-tiny", 30, "b" * 64)
+def test_what_a_checkpoint_or_a_config_tells_is_refused_before_weights_are_read(tmp_path: Path, bert: str) -> None:
+    model = keras.models.load_model(Path(bert, MODEL_NAME), compile=False)
+    expected = model_facts(PRESETS["bert-tiny"], 30, "b" * 64)
     step = save_checkpoint(model, tmp_path / "checkpoints", 3)
     with pytest.raises(ConfigError, match=r"step-3 \(vocabulary_digest was aaaaaaaaaaaa, is bbbbbbbbbbbb\)"):
         warm_start(model, step, expected)
     with pytest.raises(ConfigError, match="num_layers was 2, is 4, hidden_dim was 128, is 256, num_heads was 2, is 4"):
-        warm_start(model, step, model_facts("bert-mini", 30, "a" * 64))
+        warm_start(model, step, model_facts(PRESETS["bert-mini"], 30, "a" * 64))
     export_model(model, str(tmp_path / "model"))
     described = {**expected, "architecture": "roberta", "objective": "roberta"}
     (tmp_path / "model" / "config.json").write_bytes(orjson.dumps(described))
     with pytest.raises(ConfigError, match=r"\(architecture was roberta, is bert\)"):
         warm_start(model, str(tmp_path / "model"), expected)
+
+
+def test_damaged_weights_are_told_with_their_file(tmp_path: Path, bert: str) -> None:
+    content = bytearray(Path(bert, MODEL_NAME).read_bytes())
+    content[len(content) // 2] ^= 1
+    for name, damaged in (("cut.keras", content[:-100]), ("changed.keras", content)):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(InputError, match=f"{name} cannot be read as a Keras file"):
+            read_initial_weights(str(tmp_path / name))
 
 
 OTHER_BACKEND = """

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from threadmill.config import check_settings, setting
 from threadmill.errors import ConfigError
-from threadmill.training.models.presets import PRESETS, SMALLEST
+from threadmill.training.models.presets import PRESETS, SMALLEST, ModelPreset
 
 BACKENDS = ("tensorflow", "jax")
 
@@ -14,6 +14,13 @@ class TrainingConfig:
     """What a trained model depends on besides its records. AdamW's betas and epsilon are BERT's: 0.9, 0.999 and 1e-6."""
 
     model: str = setting("", "Size of the model; empty for the tiny one that learns the records", choices=("", *PRESETS))
+    num_layers: int = setting(0, "Layers (of an encoder-decoder: of the decoder); 0 for the model's own", minimum=0)
+    encoder_layers: int = setting(0, "Layers of an encoder-decoder's encoder; 0 for the model's own", minimum=0)
+    hidden_dim: int = setting(0, "Width of the layers; 0 for the model's own", minimum=0)
+    num_heads: int = setting(0, "Attention heads, which share the width evenly; 0 for the model's own", minimum=0)
+    intermediate_dim: int = setting(
+        0, "Width of the feed-forward layers; 0 for the model's own, or for four times a hidden_dim that is set", minimum=0
+    )
     steps: int = setting(300, "Updates in all", minimum=1)
     batch_size: int = setting(32, "Sequences an update", minimum=1)
     gradient_accumulation: int = setting(
@@ -85,8 +92,20 @@ class TrainingConfig:
             )
 
     def resolved(self, objective: str) -> "TrainingConfig":
-        """The config with the model of ``objective`` in place of an empty one."""
-        return replace(self, model=self.model or SMALLEST[objective])
+        """The config with the model of ``objective`` in place of an empty one.
+
+        Raises:
+            ConfigError: the model cannot have the sizes that are set.
+        """
+        config = replace(self, model=self.model or SMALLEST[objective])
+        _ = config.preset  # which checks the sizes
+        return config
+
+    @property
+    def preset(self) -> ModelPreset:
+        """The model's dimensions, with those that are set in place of its own."""
+        names = ("num_layers", "encoder_layers", "hidden_dim", "num_heads", "intermediate_dim")
+        return PRESETS[self.model].resized(**{name: getattr(self, name) for name in names})
 
     @property
     def peak_learning_rate(self) -> float:

@@ -20,7 +20,7 @@ from threadmill.datasets import storage
 from threadmill.datasets.digest import file_digest, json_digest
 from threadmill.datasets.manifest import MANIFEST_NAME, read_manifest
 from threadmill.errors import ConfigError, InputError
-from threadmill.training.models.presets import PRESETS
+from threadmill.training.models.presets import PRESETS, ModelPreset
 from threadmill.training.runs.workspace import MODEL_NAME, Workspace
 
 # What a model and its weights must share, as far as it is known of the weights: the names are those of config.json.
@@ -36,6 +36,7 @@ FACTS = (
     "vocabulary_digest",
 )
 
+_DIMENSIONS = ("num_layers", "encoder_layers", "hidden_dim", "num_heads", "intermediate_dim")  # settings, 0 for the model's own
 _CONFIG_NAME, _CHECKPOINT_NAME = "config.json", "checkpoint.json"
 _KERAS_SUFFIX = ".keras"
 _STEP = re.compile(r"step-(\d+)")
@@ -107,9 +108,9 @@ def initial_digest(uri: str) -> str:
     return find_weights(uri).digest
 
 
-def model_facts(model: str, vocabulary_size: int, vocabulary_digest: str) -> dict[str, Any]:
-    """Those of `FACTS` that hold for a model of the preset ``model``."""
-    known = {**asdict(PRESETS[model]), "vocabulary_size": vocabulary_size, "vocabulary_digest": vocabulary_digest}
+def model_facts(preset: ModelPreset, vocabulary_size: int, vocabulary_digest: str) -> dict[str, Any]:
+    """Those of `FACTS` that hold for a model of the dimensions ``preset``."""
+    known = {**asdict(preset), "vocabulary_size": vocabulary_size, "vocabulary_digest": vocabulary_digest}
     return _facts(known)
 
 
@@ -184,7 +185,8 @@ def _find_checkpoint(uri: str) -> WeightsSource | None:
 def _checkpoint(uri: str, described: Mapping[str, Any]) -> WeightsSource:
     identity = described["identity"]
     preset = PRESETS.get(identity.get("model", ""))
-    known = {**(asdict(preset) if preset else {}), "vocabulary_digest": identity.get("vocabulary")}
+    sizes = asdict(preset.resized(**{name: identity.get(name, 0) for name in _DIMENSIONS})) if preset else {}
+    known = {**sizes, "vocabulary_digest": identity.get("vocabulary")}
     return WeightsSource(uri, json_digest({name: described[name] for name in ("step", "identity", "files")}), _facts(known))
 
 

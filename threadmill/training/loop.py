@@ -15,7 +15,7 @@ from threadmill.training.inputs.dynamic_masking import DynamicMasking
 from threadmill.training.inputs.groups import StepGroups
 from threadmill.training.models.build import build_model, set_output_bias
 from threadmill.training.models.flops import training_flops
-from threadmill.training.models.presets import PRESETS, ModelSizes
+from threadmill.training.models.presets import ModelSizes
 from threadmill.training.optimizers.build import build_optimizer, build_schedule
 from threadmill.training.processes.spec import TrainerSpec
 from threadmill.training.runs.checkpoints import Checkpoints
@@ -79,7 +79,7 @@ def train(spec: TrainerSpec, status: StatusFile, leaving: Callable[[], bool] = l
 
 
 def _new_model(spec: TrainerSpec) -> Any:
-    return build_model(PRESETS[spec.config.model], _sizes(spec), spec.config.dropout)
+    return build_model(spec.config.preset, _sizes(spec), spec.config.dropout)
 
 
 def _sizes(spec: TrainerSpec) -> ModelSizes:
@@ -89,7 +89,7 @@ def _sizes(spec: TrainerSpec) -> ModelSizes:
 
 def _cost(spec: TrainerSpec, backend: Backend) -> Cost:
     config, records, devices = spec.config, spec.records.format, backend.devices
-    flops = training_flops(PRESETS[config.model], _sizes(spec), records.max_predictions_per_seq)
+    flops = training_flops(config.preset, _sizes(spec), records.max_predictions_per_seq)
     peak = peak_flops(devices.name, devices.count, config.precision)
     return Cost(records.max_seq_length + records.max_target_length, flops, peak)
 
@@ -97,7 +97,7 @@ def _cost(spec: TrainerSpec, backend: Backend) -> Cost:
 def _initialise(model: Any, spec: TrainerSpec) -> None:
     """Sets the weights that a new run does not begin with at random."""
     if spec.init_from:
-        facts = model_facts(spec.config.model, spec.vocabulary_size, str(spec.identity["vocabulary"]))
+        facts = model_facts(spec.config.preset, spec.vocabulary_size, str(spec.identity["vocabulary"]))
         warm_start(model, spec.init_from, facts)
     elif spec.records.format.masked and spec.config.unigram_bias:
         set_output_bias(model, unigram_log_probability(_count_tokens(spec)))

@@ -25,7 +25,7 @@ from threadmill.training.inputs.records import (
     record_format,
 )
 from threadmill.training.inputs.vocabulary import VocabularyFiles, open_vocabulary
-from threadmill.training.models.presets import PRESETS, ModelSizes, check_model
+from threadmill.training.models.presets import ModelSizes, check_model
 from threadmill.training.outputs import local_folder, pretty, write, write_file
 from threadmill.training.processes.launch import run_child
 from threadmill.training.processes.spec import TrainerSpec
@@ -85,7 +85,7 @@ class TrainingStage(MapStage):
         inputs = [records.as_input(), vocabulary.entry]
         if self.asked.init_from:
             source = find_weights(self.asked.init_from)
-            check_facts(source, model_facts(self.config.model, len(vocabulary), vocabulary.entry.digest))
+            check_facts(source, model_facts(self.config.preset, len(vocabulary), vocabulary.entry.digest))
             inputs.append(InputEntry("init_from", source.digest, storage.absolute(source.uri)))
         partial = records.manifest.partial or vocabulary.partial
         return Plan(tuple(inputs), (Task(TRAIN),), (Field(MODEL_NAME, "application/x-keras"),), partial)
@@ -143,7 +143,7 @@ class TrainingStage(MapStage):
         return {**asdict(self.config), "version": self.version, **digests}
 
     def _described(self, spec: TrainerSpec) -> dict[str, Any]:
-        preset, form = PRESETS[self.config.model], spec.records.format
+        preset, form = self.config.preset, spec.records.format
         sizes = ModelSizes(spec.vocabulary_size, form.max_seq_length, form.max_target_length, form.next_sentence)
         return {
             "model": self.config.model,

@@ -1,7 +1,7 @@
 """The registry of model sizes, each with its published dimensions and the learning rate that suits it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from threadmill.errors import ConfigError
 
@@ -64,6 +64,30 @@ class ModelPreset:
     def parameters(self, sizes: ModelSizes) -> int:
         """Trainable parameters, each shared one counted once; output layers over the vocabulary share the embedding."""
         return _PARAMETERS[self.architecture](self, sizes)
+
+    def resized(self, **dimensions: int) -> "ModelPreset":
+        """The preset with those of ``dimensions``, by their names, that are not 0.
+
+        A width that is set without an ``intermediate_dim`` has one of four times its own.
+
+        Raises:
+            ConfigError: the heads do not share the width evenly, or a model without an encoder of its own is to have one.
+        """
+        given = {name: value for name, value in dimensions.items() if value}
+        if "encoder_layers" in given and self.architecture != ENCODER_DECODER:
+            raise ConfigError(
+                f"encoder_layers is {given['encoder_layers']}, and only an encoder-decoder has an encoder beside its decoder; "
+                "set num_layers instead"
+            )
+        if "hidden_dim" in given:
+            given.setdefault("intermediate_dim", 4 * given["hidden_dim"])
+        preset = replace(self, **given)
+        if preset.hidden_dim % preset.num_heads:
+            raise ConfigError(
+                f"hidden_dim is {preset.hidden_dim}, which {preset.num_heads} heads (num_heads) do not share evenly; "
+                "set a multiple"
+            )
+        return preset
 
 
 def _encoder_parameters(preset: ModelPreset, sizes: ModelSizes) -> int:
