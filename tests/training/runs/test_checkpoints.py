@@ -14,8 +14,9 @@ import pytest
 from tests.datasets.object_store import ObjectStore
 from threadmill.datasets import storage
 from threadmill.errors import CheckpointError, ConfigError, DivergenceError, InputError
-from threadmill.training.runs import checkpoints as module
-from threadmill.training.runs.checkpoints import CHECKPOINT_NAME, Checkpoints, State, read_weights
+from threadmill.training.runs import checkpoint_files
+from threadmill.training.runs.checkpoint_files import CHECKPOINT_NAME, State
+from threadmill.training.runs.checkpoints import Checkpoints, read_weights
 
 RUN: dict[str, str | int | float | bool] = {"steps": 300, "learning_rate": 0.002, "backend": "jax", "records": "a" * 64}
 
@@ -176,7 +177,7 @@ def test_checkpoint_of_other_settings_is_refused_with_what_differs(uri: str) -> 
 
 
 def test_state_is_divided_into_files_of_bounded_size(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FILE_BYTES", 1000)
+    monkeypatch.setattr(checkpoint_files, "_FILE_BYTES", 1000)
     state = {f"model/{number:02}": np.full(50, number, np.float32) for number in range(12)}
     opened(uri).save(1, state, 0.5)
 
@@ -188,7 +189,7 @@ def test_state_is_divided_into_files_of_bounded_size(uri: str, monkeypatch: pyte
 
 
 def test_saving_holds_no_second_copy_of_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FILE_BYTES", 1 << 22)
+    monkeypatch.setattr(checkpoint_files, "_FILE_BYTES", 1 << 22)
     state = {f"model/{number}": np.ones(1 << 20, np.float32) for number in range(16)}  # 64 MB
     tracemalloc.start()
     opened(str(tmp_path)).save(1, state, 0.5)
@@ -315,7 +316,7 @@ def test_weights_are_read_from_a_checkpoint_or_the_newest_of_a_folder(uri: str) 
 
 
 def test_weights_are_read_without_the_optimizers_files(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FILE_BYTES", 40)
+    monkeypatch.setattr(checkpoint_files, "_FILE_BYTES", 40)
     save(uri, 10)
     place = storage.join(uri, "step-10")
     [_, *_, last] = storage.list_names(place)

@@ -1,10 +1,9 @@
 """Checkpoints by step: the whole state of a run, written atomically, the newest ones kept, damaged ones passed over."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,61 +12,29 @@ import numpy as np
 
 from threadmill.datasets import storage
 from threadmill.errors import CheckpointError, ConfigError, DivergenceError, InputError
+from threadmill.training.runs.checkpoint_files import (
+    CHECKPOINT_NAME,
+    STEP_PREFIX,
+    Checkpoint,
+    State,
+    describe,
+    is_published,
+    published_steps,
+    read_files,
+    remove_checkpoint,
+    remove_unlisted,
+    write_files,
+)
 from threadmill.training.runs.identity import Identity, differences
 from threadmill.training.runs.reaching import reaching
-from threadmill.training.runs.tensor_files import DamagedFileError, FileDigest, Tensors, read_tensors, write_tensors
+from threadmill.training.runs.tensor_files import DamagedFileError, Tensors
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT_NAME = "checkpoint.json"
 BEST_NAME = "best"
-STEP_PREFIX = "step-"
 MODEL_PREFIX = "model/"
 
-_FILE_BYTES = 1 << 28
 _THREADS = 4
-
-State = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class CheckpointFile:
-    """A file of a checkpoint.
-
-    Attributes:
-        tensors: the names of the arrays in it, so that those of a model are read without its optimizer's.
-    """
-
-    name: str
-    bytes: int
-    sha256: str
-    tensors: tuple[str, ...]
-
-    @property
-    def digest(self) -> FileDigest:
-        """What it must be read as."""
-        return FileDigest(self.bytes, self.sha256)
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The content of checkpoint.json, which is written last: a folder without one holds no checkpoint.
-
-    Attributes:
-        step: steps done.
-        loss: of that step; of the validation in the best one.
-        backend: the library that computed.
-        identity: of the run.
-        files: all of the state.
-        created: ISO 8601, UTC.
-    """
-
-    step: int
-    loss: float
-    backend: str
-    identity: Mapping[str, str | int | float | bool]
-    files: tuple[CheckpointFile, ...]
-    created: str
 
 
 class Checkpoints:
@@ -91,7 +58,7 @@ class Checkpoints:
     @property
     def steps(self) -> list[int]:
         """The steps of the checkpoints that are there, ascending."""
-        return _published_steps(self._uri)
+        return published_steps(self._uri)
 
     @property
     def best(self) -> Checkpoint | None:
@@ -102,7 +69,7 @@ class Checkpoints:
         """
         place = storage.join(self._uri, BEST_NAME)
         with self._reaching(f"the best checkpoint in {place} is not read"), suppress(DamagedFileError):
-            return _describe(place)
+            return describe(place)
         return None
 
     def place(self, step: int) -> str:
@@ -136,12 +103,12 @@ class Checkpoints:
         self._check_finite(step, state)
         place = self.place(step)
         with self._reaching(f"the checkpoint of step {step} is not saved in {place}"):
-            _remove_checkpoint(place)  # a damaged one, or one beyond the end of the loss log
+            remove_checkpoint(place)  # a damaged one, or one beyond the end of the loss log
             self._write(place, step, state, loss)
         self._good.append(step)
         with self._reaching(f"old checkpoints are not removed in {self._uri}"):
             for old in [found for found in self.steps if found <= step][: -self._keep]:
-                _remove_checkpoint(self.place(old))
+                remove_checkpoint(self.place(old))
                 self._good = [good for good in self._good if good != old]
 
     def save_best(self, step: int, state: Tensors, loss: float) -> None:
@@ -203,11 +170,11 @@ class Checkpoints:
     def _write(self, place: str, step: int, state: Tensors, loss: float, prefix: str = "") -> Checkpoint:
         storage.make_directory(place)
         try:
-            files = _write_files(place, state, prefix)
+            files = write_files(place, state, prefix)
             self._before_publishing()
         except BaseException:
             with suppress(Exception):  # it may be out of reach; the next run removes what is left
-                _remove_unlisted(place)
+                remove_unlisted(place)
             raise
         backend, created = str(self._identity.get("backend", "")), datetime.now(UTC).isoformat(timespec="seconds")
         checkpoint = Checkpoint(step, loss, backend, self._identity, files, created)
@@ -218,20 +185,20 @@ class Checkpoints:
         return checkpoint
 
     def _read(self, place: str) -> State:
-        checkpoint = _describe(place)
+        checkpoint = describe(place)
         if differs := differences(checkpoint.identity, self._identity):
             raise ConfigError(
                 f"{place} is a checkpoint of a run of other settings ({differs}); set them as they were to go on with it, "
                 f"name another output or another place for the checkpoints, or delete {self._uri} to begin anew"
             )
-        return _read_files(place, checkpoint.files)
+        return read_files(place, checkpoint.files)
 
     def _remove_orphans(self) -> None:
         whole = {f"{STEP_PREFIX}{step}" for step in self.steps}
         for name in storage.list_names(self._uri):
             if name.startswith(STEP_PREFIX) and name not in whole:
                 storage.remove_tree(storage.join(self._uri, name))
-        _remove_unlisted(storage.join(self._uri, BEST_NAME))
+        remove_unlisted(storage.join(self._uri, BEST_NAME))
 
     def _check_finite(self, step: int, state: Tensors) -> None:
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -264,10 +231,10 @@ def read_weights(uri: str) -> State:
     Raises:
         InputError: there is no checkpoint, or it is damaged.
     """
-    if _is_published(uri):
+    if is_published(uri):
         places = [uri]
     else:
-        places = [storage.join(uri, f"{STEP_PREFIX}{step}") for step in reversed(_published_steps(uri))]
+        places = [storage.join(uri, f"{STEP_PREFIX}{step}") for step in reversed(published_steps(uri))]
     damage = "it has neither checkpoint.json nor a folder step-N with one"
     for place in places:
         try:
@@ -279,79 +246,9 @@ def read_weights(uri: str) -> State:
 
 
 def _read_model(place: str) -> State:
-    files = [file for file in _describe(place).files if any(name.startswith(MODEL_PREFIX) for name in file.tensors)]
-    state = _read_files(place, files)
+    files = [file for file in describe(place).files if any(name.startswith(MODEL_PREFIX) for name in file.tensors)]
+    state = read_files(place, files)
     return {name.removeprefix(MODEL_PREFIX): values for name, values in state.items() if name.startswith(MODEL_PREFIX)}
-
-
-def _describe(place: str) -> Checkpoint:
-    uri = storage.join(place, CHECKPOINT_NAME)
-    try:
-        return msgspec.json.decode(storage.read_bytes(uri), type=Checkpoint)
-    except FileNotFoundError:
-        raise DamagedFileError(f"there is no {uri}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DamagedFileError(f"{uri}: {error}") from None
-
-
-def _published_steps(uri: str) -> list[int]:
-    names = [name.removeprefix(STEP_PREFIX) for name in storage.list_names(uri) if name.startswith(STEP_PREFIX)]
-    steps = sorted(int(name) for name in names if name.isdecimal())
-    return [step for step in steps if _is_published(storage.join(uri, f"{STEP_PREFIX}{step}"))]
-
-
-def _is_published(place: str) -> bool:
-    # By its listing: to ask whether an object exists is answered by no, too, where the store is out of reach.
-    return CHECKPOINT_NAME in storage.list_names(place)
-
-
-def _write_files(place: str, state: Tensors, prefix: str) -> tuple[CheckpointFile, ...]:
-    parts = _parts(state)
-    names = [f"{prefix}state-{number:05}-of-{len(parts):05}.safetensors" for number in range(1, len(parts) + 1)]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        digests = pool.map(lambda name, part: write_tensors(storage.join(place, name), part), names, parts)
-        files = zip(names, digests, parts, strict=True)
-        return tuple(CheckpointFile(name, **asdict(digest), tensors=tuple(part)) for name, digest, part in files)
-
-
-def _parts(state: Tensors) -> list[Tensors]:
-    """The state in order of names, so that a model's are together, in groups of some 256 MB; an array is never divided."""
-    parts: list[dict[str, np.ndarray]] = [{}]
-    size = 0
-    for name in sorted(state):
-        if parts[-1] and size + state[name].nbytes > _FILE_BYTES:
-            parts.append({})
-            size = 0
-        parts[-1][name] = state[name]
-        size += state[name].nbytes
-    return list(parts)
-
-
-def _read_files(place: str, files: Iterable[CheckpointFile]) -> State:
-    state: State = {}
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for tensors in pool.map(lambda file: read_tensors(storage.join(place, file.name), file.digest), files):
-            state |= tensors
-    return state
-
-
-def _remove_checkpoint(place: str) -> None:
-    storage.remove(storage.join(place, CHECKPOINT_NAME))  # first, so that half of a checkpoint is never taken for one
-    storage.remove_tree(place)
-
-
-def _remove_unlisted(place: str) -> None:
-    """Removes what a save that was cut off left in the folder; without a checkpoint.json, all of it."""
-    names = storage.list_names(place)
-    try:
-        listed = {CHECKPOINT_NAME, *(file.name for file in _describe(place).files)} if CHECKPOINT_NAME in names else set()
-    except DamagedFileError:
-        return
-    for name in names:
-        if name not in listed:
-            storage.remove(storage.join(place, name))
-    if not listed:
-        storage.remove_empty_directory(place)
 
 
 def _is_finite(values: np.ndarray, block: int = 1 << 22) -> bool:

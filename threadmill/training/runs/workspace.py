@@ -9,7 +9,8 @@ import orjson
 
 from threadmill.datasets import storage
 from threadmill.errors import ConfigError
-from threadmill.training.runs.checkpoints import BEST_NAME, STEP_PREFIX
+from threadmill.training.runs.checkpoint_files import STEP_PREFIX
+from threadmill.training.runs.checkpoints import BEST_NAME
 from threadmill.training.runs.identity import Identity, differences
 from threadmill.training.runs.log_copies import LogCopies
 from threadmill.training.runs.losses import LOSSES_NAME, VALIDATION_NAME
