@@ -1,6 +1,10 @@
 """Replies by pipe, as other programs ask for them."""
 
+import json
 import os
+import pty
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -83,3 +87,40 @@ def test_model_that_writes_no_text_is_refused(folder: Path, tmp_path: Path, caps
     assert "trained for the objective bert, and such a model writes no text" in capsys.readouterr().err
     assert main(["generate", str(tmp_path / "unfinished")]) == 2
     assert str(tmp_path / "unfinished") in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_dialogue_in_a_terminal_keeps_its_history(folder: Path, request: pytest.FixtureRequest) -> None:
+    command = [sys.executable, "-m", "threadmill.cli", "generate", str(folder), "--search", "greedy", "--min-length", "2"]
+    terminal, other_side = pty.openpty()
+    process = subprocess.Popen(command, stdin=other_side, stdout=other_side, stderr=other_side)
+    request.addfinalizer(process.kill)
+    os.close(other_side)
+
+    def said(line: bytes) -> str:
+        """What stands between the line and the next prompt."""
+        os.write(terminal, line)
+        shown = until_prompt(terminal)
+        return shown.split("\r\n", 1)[1].rpartition("> ")[0].strip()
+
+    assert "/reset begins a new one" in until_prompt(terminal)
+    first, second = said(b"w1 w2\n"), said(b"w9\n")
+    assert said(b"/reset\n") == said(b"\n") == ""
+    assert "the text has no token" in said("\u200b\n".encode())
+    again = said(b"w1 w2\n")
+    os.write(terminal, b"\x04")
+    assert process.wait(60) == 0
+    os.close(terminal)
+
+    lines = f"w1 w2\n{json.dumps({'context': ['w1 w2', first, 'w9']})}\n"
+    piped = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
+    assert [first, second] == piped.stdout.splitlines()
+    assert again == first
+    assert piped.stderr == ""
+
+
+def until_prompt(terminal: int) -> str:
+    shown = b""
+    while not shown.endswith(b"> "):
+        shown += os.read(terminal, 1024)
+    return shown.decode()

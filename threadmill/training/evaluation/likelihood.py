@@ -39,7 +39,7 @@ class ResponseLikelihood:
         self._vocabulary_size, self._begin = vocabulary_size, begin
         self._max_seq_length, self._max_target_length = max_seq_length, max_target_length
         self._parts = find_parts(model)
-        self._read = compiled(self._read_contexts, model.variables)
+        self._read = compiled(self._parts.sources, model.variables)
         self._score = compiled(self._score_pairs, model.variables)
 
     def __call__(self, contexts: Sequence[Tokens], responses: Sequence[Tokens]) -> Scores:
@@ -76,12 +76,6 @@ class ResponseLikelihood:
             if numbers:
                 yield length, numbers
             shorter, length = length, 2 * length
-
-    def _read_contexts(self, tokens: Any, mask: Any) -> list[Any]:
-        """For each layer of the decoder the keys and values of the contexts, float[C, 2, S, heads, width]."""
-        encoded = self._parts.encode(tokens, mask)
-        attentions = [layer._cross_attention_layer for layer in self._parts.decoder.layers]
-        return [ops.stack([one._key_dense(encoded), one._value_dense(encoded)], axis=1) for one in attentions]
 
     def _score_pairs(self, contexts: Any, labels: Any, mask: Any, sources: Any) -> Any:
         """float32[R], of int32[R] contexts and the labels, int32[R, T], of their responses."""

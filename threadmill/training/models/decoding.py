@@ -59,7 +59,7 @@ class ResponseDecoder:
 
     def __init__(self, model: Any) -> None:
         self._parts = encoder_decoder.find_parts(model)
-        self._read = compiled(self._read_contexts, model.variables)
+        self._read = compiled(self._parts.sources, model.variables)
         self._step = compiled(self._decode, model.variables)
 
     def read(self, contexts: Sequence[Sequence[int]], max_length: int) -> NextToken:
@@ -70,12 +70,6 @@ class ResponseDecoder:
         sources = self._read(token_ids, mask)
         selves = _empty_caches(self._parts.decoder.layers, len(contexts), max_length)
         return _ResponseRows(self._step, sources, mask, selves, max_length)
-
-    def _read_contexts(self, token_ids: Any, mask: Any) -> list[Any]:
-        """For each layer of the decoder the keys and values of the contexts, float[B, 2, S, heads, width]."""
-        encoded = self._parts.encode(token_ids, mask)
-        attentions = [layer._cross_attention_layer for layer in self._parts.decoder.layers]
-        return [ops.stack([one._key_dense(encoded), one._value_dense(encoded)], axis=1) for one in attentions]
 
     def _decode(self, step: Any, of: Any, parents: Any, tokens: Any, sources: Any, mask: Any, selves: Any) -> tuple[Any, Any]:
         """The logits, and the keys and values of the responses, one token longer.

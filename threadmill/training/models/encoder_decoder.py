@@ -86,6 +86,12 @@ class EncoderDecoderParts:
             encoded = layer(encoded, attention_mask=together)
         return self.encoder.norm(encoded) if self.normalize_first else encoded
 
+    def sources(self, token_ids: Any, segments: Any) -> list[Any]:
+        """For each layer of the decoder the keys and values of contexts, float[B, 2, S, heads, width]; see `encode`."""
+        encoded = self.encode(token_ids, segments)
+        attentions = [layer._cross_attention_layer for layer in self.decoder.layers]
+        return [ops.stack([one._key_dense(encoded), one._value_dense(encoded)], axis=1) for one in attentions]
+
     def embed_response(self, token_ids: Any, places: Any) -> Any:
         """float[B, T, H], what the decoder's layers take; ``places`` int32[B, T] are the tokens' positions."""
         # The norm undoes the scale but for its epsilon, and transformers' class has none before it.
