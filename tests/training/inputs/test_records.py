@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.made import make_records, make_vocabulary
+from tests.training.made import PREDICTIONS, SEQ, TARGET, causal, make_records, make_vocabulary, seq2seq
 from threadmill.errors import InputError
 from threadmill.training.config import EvaluationConfig
-from threadmill.training.inputs.records import held_out_split, open_records, record_files
+from threadmill.training.inputs.records import held_out_split, open_records, record_files, record_format
 from threadmill.training.stage import TrainingStage, run_training
 
 TRAIN, VALIDATION, TEST = (f"{split}-00000-of-00001.tfrecord" for split in ("train", "validation", "test"))
@@ -58,3 +58,24 @@ def test_other_datasets_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="a dataset of the stage vocabulary, not of records"):
         open_records(vocabulary.uri)
+
+
+def test_lengths_are_those_that_an_objective_has(tmp_path: Path) -> None:
+    vocabulary = make_vocabulary(tmp_path / "vocabulary", 20)
+    pairs = make_records(tmp_path / "pairs", vocabulary, {TRAIN: 1}, kind=seq2seq, objective="seq2seq")
+    documents = make_records(tmp_path / "documents", vocabulary, {TRAIN: 1}, kind=causal, objective="causal")
+    masked = make_records(tmp_path / "masked", vocabulary, {TRAIN: 1})
+    forms = [record_format(open_records(records.uri)) for records in (pairs, documents, masked)]
+
+    assert [form.max_seq_length for form in forms] == [SEQ] * 3
+    assert [form.max_target_length for form in forms] == [TARGET, 0, 0]
+    assert [form.max_predictions_per_seq for form in forms] == [0, 0, PREDICTIONS]
+    assert [form.masked for form in forms] == [False, False, True]
+
+
+def test_records_of_an_unknown_objective_are_refused_with_those_known(tmp_path: Path) -> None:
+    vocabulary = make_vocabulary(tmp_path / "vocabulary", 20)
+    other = make_records(tmp_path / "other", vocabulary, {TRAIN: 1}, objective="t5")
+
+    with pytest.raises(InputError, match=r"made for the objective t5, .* one of bert, roberta, seq2seq, causal"):
+        open_records(other.uri)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.training.models.made import SMALL, filled, made_model, outputs_of
+from threadmill.training.models.build import build_model
 from threadmill.training.models.decoding import Decoder, NextToken, make_decoder
 
 pytestmark = pytest.mark.keras
@@ -100,3 +101,19 @@ def test_more_tokens_than_positions_are_refused(kind: str) -> None:
     decoded(next_token, kind)
     with pytest.raises(ValueError, match="4 tokens were asked for, and all are decoded"):
         next_token(np.arange(3), np.array([14, 15, 16]))
+
+
+def test_mixed_precision_decodes_with_logits_in_float32() -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = filled(build_model(*SMALL["pre-norm"], 0.1))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+    found = decoded(make_decoder(model).read(CONTEXTS, STEPS), "pre-norm")
+
+    tokens = [[2, 14 + row, 17 + row, 20 + row] for row in range(3)]
+    expected = whole(model, CONTEXTS, tokens)
+    assert found.dtype == expected.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=0.1)
