@@ -96,7 +96,7 @@ def activation_name(layer: Any) -> str:
     name = getattr(layer.activation, "__name__", "")
     if name not in _ACTIVATIONS:
         raise InputError(
-            f"the model's activation is {name or layer.activation!r}, and Hugging Face's layout here knows "
+            f"the model's activation is {name or layer.activation}, and Hugging Face's layout here knows "
             f"{', '.join(_ACTIVATIONS)}; export it to keras or savedmodel"
         )
     return _ACTIVATIONS[name]
