@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from threadmill.errors import ConfigError
 
@@ -73,7 +74,7 @@ class ModelPreset:
         Raises:
             ConfigError: the heads do not share the width evenly, or a model without an encoder of its own is to have one.
         """
-        given = {name: value for name, value in dimensions.items() if value}
+        given: dict[str, Any] = {name: value for name, value in dimensions.items() if value}
         if "encoder_layers" in given and self.architecture != ENCODER_DECODER:
             raise ConfigError(
                 f"encoder_layers is {given['encoder_layers']}, and only an encoder-decoder has an encoder beside its decoder; "
