@@ -157,7 +157,7 @@ class EvaluationConfig:
     ranking_candidates: int = setting(
         100, "Responses, the right one among them, that a conversational model ranks for each context", minimum=2
     )
-    ranking_contexts: int = setting(1000, "Contexts for which responses are ranked, at most; 0 for no ranking", minimum=0)
+    ranking_contexts: int = setting(200, "Contexts for which responses are ranked, at most; 0 for no ranking", minimum=0)
 
     def __post_init__(self) -> None:
         check_settings(self)
