@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.reports.made import example, write_conversations, write_dataset
+from threadmill.corpora.dialogues.stage import DialoguesStage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset, verify
 from threadmill.datasets.manifest import InputEntry, Manifest
@@ -142,6 +143,16 @@ def test_conversations_alone_are_enough(tmp_path: Path) -> None:
     assert (manifest.counters.read, manifest.counters.written) == (1, 2)
     assert 'id="training"' not in page
     assert 'id="dead-letters"' not in page
+
+
+def test_a_dialogue_set_is_not_told_to_be_reddits(tmp_path: Path) -> None:
+    (tmp_path / "set.txt").write_text("text:how are you?\tlabels:fine, and you?\tepisode_done:True\n")
+    run_stage(DialoguesStage([str(tmp_path / "set.txt")]), str(tmp_path / "talk"))
+    run_stage(ReportStage(None, None, str(tmp_path / "talk")), str(tmp_path / "report"))
+    card = (tmp_path / "report" / "dataset_card.md").read_text()
+    assert "1 context/response examples." in card
+    assert "Reddit" not in card
+    assert "- reddit" not in card
 
 
 def test_the_report_shows_as_much_as_is_asked_for(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def render_card(contents: ReportContents) -> str:
             "version": threadmill.__version__,
             "summary": summary(contents),
             "partial": contents.run.partial,
+            "from_reddit": contents.from_reddit,
             "size_category": size_category(statistics.examples),
             "splits": contents.splits,
             "loaded": [split for split in contents.splits if split.examples],

@@ -38,6 +38,11 @@ class ReportContents:
     checks: tuple[Check, ...] = ()
 
     @property
+    def from_reddit(self) -> bool:
+        """Whether the conversations are Reddit's, and not a dialogue set made elsewhere."""
+        return self.conversations.stage != "dialogues"
+
+    @property
     def comments(self) -> int | None:
         """Those that the examples are a fraction of, if that is known."""
         return comments_of(self.conversations)

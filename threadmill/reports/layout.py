@@ -20,6 +20,8 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 
 def summary(contents: ReportContents) -> str:
     """The report in a sentence."""
+    if not contents.from_reddit:
+        return f"{contents.statistics.examples:,} context/response examples."
     comments = "" if contents.comments is None else f" from {contents.comments:,} comments"
     of = (
         f"r/{contents.top_subreddits[0][0]}"
