@@ -17,7 +17,13 @@ pytestmark = pytest.mark.keras
 
 TOKENS, SEQ, PREDICTIONS, BATCH, WIDTH = 24, 12, 3, 8, 8
 CONFIG = TrainingConfig(
-    *("bert-tiny", 20, BATCH), learning_rate=1e-2, dropout=0.0, clip_norm=0.05, backend=keras.backend.backend()
+    model="bert-tiny",
+    steps=20,
+    batch_size=BATCH,
+    learning_rate=1e-2,
+    dropout=0.0,
+    clip_norm=0.05,
+    backend=keras.backend.backend(),
 )
 DROPOUT = replace(CONFIG, dropout=0.2)
 
