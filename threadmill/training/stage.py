@@ -15,6 +15,7 @@ from threadmill.datasets.manifest import Field, InputEntry, Manifest
 from threadmill.engine.run import run_stage
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.training.config import CheckpointConfig, TrainingConfig
+from threadmill.training.finished_model import CONFIG_NAME, TRAIN
 from threadmill.training.initial_weights import check_facts, find_weights, initial_digest, model_facts
 from threadmill.training.inputs.masking import MASKING_NAME, encode_rules, masking_rules
 from threadmill.training.inputs.records import (
@@ -31,9 +32,6 @@ from threadmill.training.processes.launch import run_child
 from threadmill.training.processes.spec import TrainerSpec
 from threadmill.training.runs.losses import LOSSES_NAME, VALIDATION_NAME
 from threadmill.training.runs.workspace import MODEL_NAME, Workspace
-
-TRAIN = "train"
-CONFIG_NAME = "config.json"
 
 TRAIN_SPLIT = "train"
 _VALIDATION_SPLIT = "validation"
@@ -114,7 +112,7 @@ class TrainingStage(MapStage):
         write(output, CONFIG_NAME, pretty(self._described(spec)))
         write(output, LOSSES_NAME, losses, records=losses.count(b"\n"))
         if spec.validation:
-            validation = storage.read_bytes(os.path.join(workspace.folder, VALIDATION_NAME))
+            validation = storage.read_bytes(workspace.validation)
             write(output, VALIDATION_NAME, validation, records=validation.count(b"\n"))
         for name, content in vocabulary.files.items():
             write(output, name, content)

@@ -14,6 +14,7 @@ from threadmill.engine.run import run_stage
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.training.config import EvaluationConfig
+from threadmill.training.finished_model import open_finished
 from threadmill.training.inputs.masking import MASKING_NAME, MaskingRules, decode_rules
 from threadmill.training.inputs.records import (
     check_vocabulary,
@@ -27,9 +28,10 @@ from threadmill.training.outputs import local_folder, write
 from threadmill.training.processes.launch import run_child
 from threadmill.training.processes.spec import EvaluatorSpec
 from threadmill.training.runs.workspace import EVALUATION_NAME, MODEL_NAME, Workspace
-from threadmill.training.stage import CONFIG_NAME, TRAIN, TRAIN_SPLIT
+from threadmill.training.stage import TRAIN_SPLIT
 
 EVALUATE = "evaluate"
+EVALUATION_FOLDER = "evaluation"  # in the model's, where none is named
 
 
 class EvaluationStage(MapStage):
@@ -109,13 +111,9 @@ class EvaluationStage(MapStage):
             )
         return decode_rules(storage.read_bytes(path))
 
-    def _inputs(self) -> tuple[Dataset, Dataset, dict[str, Any]]:
-        model, records = Dataset.open(self.model_uri), open_records(self.records_uri)
-        if model.manifest.stage != TRAIN:
-            raise InputError(
-                f"{self.model_uri} is a dataset of the stage {model.manifest.stage}, not a model; name a model's folder"
-            )
-        described = orjson.loads(storage.read_bytes(storage.join(self.model_uri, CONFIG_NAME)))
+    def _inputs(self) -> tuple[Dataset, Dataset, Mapping[str, Any]]:
+        model, records = open_finished(self.model_uri), open_records(self.records_uri)
+        described = model.described
         check_vocabulary(records, described["vocabulary_digest"], f"the model at {self.model_uri}")
         form = record_format(records)
         check_model(described["model"], form.objective, form.max_seq_length, form.max_target_length)
@@ -124,7 +122,7 @@ class EvaluationStage(MapStage):
                 f"the records at {self.records_uri} have {form.max_seq_length} tokens, and the model takes "
                 f"{described['max_seq_length']} at most; make records of that max_seq_length"
             )
-        return model, records, described
+        return model.dataset, records, described
 
 
 def run_evaluation(
@@ -143,7 +141,7 @@ def run_evaluation(
     Raises:
         ThreadmillError: see `EvaluationStage`.
     """
-    output_uri = output_uri or storage.join(model_uri, "evaluation")
+    output_uri = output_uri or storage.join(model_uri, EVALUATION_FOLDER)
     run_stage(EvaluationStage(model_uri, records_uri, config), output_uri, allow_partial=allow_partial)
     scores: dict[str, float | int] = orjson.loads(storage.read_bytes(storage.join(output_uri, EVALUATION_NAME)))
     return scores

@@ -4,25 +4,22 @@ import glob
 import os
 from collections.abc import Iterator
 
-import orjson
-
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset, verify
 from threadmill.datasets.manifest import Field, InputEntry, Manifest, find_manifest
-from threadmill.datasets.unfinished import refuse_unfinished
 from threadmill.engine.run import run_stage
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
-from threadmill.errors import InputError, IntegrityError
+from threadmill.errors import IntegrityError
+from threadmill.training.evaluation.stage import EVALUATE, EVALUATION_FOLDER
 from threadmill.training.export.formats import FORMATS, HUGGING_FACE, ExportConfig, ExporterSpec
+from threadmill.training.finished_model import open_finished
 from threadmill.training.outputs import local_folder, write_file
 from threadmill.training.processes.launch import run_child
 from threadmill.training.runs.workspace import EVALUATION_NAME, Workspace
 
 EXPORT = "export"
 
-_TRAIN, _EVALUATE, _EVALUATION_FOLDER = "train", "evaluate", "evaluation"
-_CONFIG_NAME = "config.json"
 _WORK_FOLDER = ".export"  # of the log, the status and the files on their way; it stays where the export failed
 
 
@@ -43,7 +40,7 @@ class ExportStage(MapStage):
 
     def __init__(self, model_uri: str, config: ExportConfig | None = None, evaluation_uri: str = "") -> None:
         self.model_uri = model_uri
-        self.evaluation_uri = evaluation_uri or storage.join(model_uri, _EVALUATION_FOLDER)
+        self.evaluation_uri = evaluation_uri or storage.join(model_uri, EVALUATION_FOLDER)
         self.config = config or ExportConfig()
 
     def plan(self) -> Plan:
@@ -54,7 +51,8 @@ class ExportStage(MapStage):
             InputError: no finished model there.
         """
         local_folder(self.model_uri)
-        model, evaluation = self._model(), self._evaluation()
+        model = open_finished(self.model_uri).dataset
+        evaluation = self._evaluation(model)
         inputs = (model.as_input(), *([evaluation] if evaluation else ()))
         main_file, media_type = FORMATS[self.config.to]
         return Plan(inputs, (Task(EXPORT),), (Field(main_file, media_type),), model.manifest.partial)
@@ -69,13 +67,14 @@ class ExportStage(MapStage):
         workspace = Workspace(os.path.join(folder, _WORK_FOLDER))
         storage.remove_tree(workspace.folder)
         os.makedirs(workspace.export)
-        model, evaluation = self._model(), self._evaluation()
+        model = open_finished(self.model_uri)
+        evaluation = self._evaluation(model.dataset)
         if problems := verify(self.model_uri):
             raise IntegrityError(f"{self.model_uri} was changed after it was written ({problems[0]}); train the model again")
         spec = ExporterSpec(
             folder=workspace.folder,
             model=local_folder(self.model_uri),
-            name=model.manifest.name,
+            name=model.dataset.manifest.name,
             evaluation=os.path.join(local_folder(evaluation.uri), EVALUATION_NAME) if evaluation else "",
             config=self.config,
             parent=os.getpid(),
@@ -85,25 +84,15 @@ class ExportStage(MapStage):
             _make_folder(folder, os.path.dirname(name))
             write_file(output, name, os.path.join(workspace.export, name))
         storage.remove_tree(workspace.folder)
-        described = orjson.loads(storage.read_bytes(storage.join(self.model_uri, _CONFIG_NAME)))
-        return output.result(task, Counters(read=1, kept=1, written=1), {"parameters": described["parameters"]})
+        return output.result(task, Counters(read=1, kept=1, written=1), {"parameters": model.described["parameters"]})
 
-    def _model(self) -> Dataset:
-        refuse_unfinished(self.model_uri)
-        model = Dataset.open(self.model_uri)
-        if model.manifest.stage != _TRAIN:
-            raise InputError(
-                f"{self.model_uri} is a dataset of the stage {model.manifest.stage}, not a model; name a model's folder"
-            )
-        return model
-
-    def _evaluation(self) -> InputEntry | None:
-        """The evaluation, where the format tells it and it is of the model as it is now."""
+    def _evaluation(self, model: Dataset) -> InputEntry | None:
+        """The evaluation, where the format tells it and it is of ``model`` as it is now."""
         uri = self.evaluation_uri
         manifest = find_manifest(uri) if self.config.to == HUGGING_FACE else None
-        if manifest is None or manifest.stage != _EVALUATE:
+        if manifest is None or manifest.stage != EVALUATE:
             return None
-        is_of_model = self._model().manifest.digest in {entry.digest for entry in manifest.inputs}
+        is_of_model = model.manifest.digest in {entry.digest for entry in manifest.inputs}
         return InputEntry(manifest.name, manifest.digest, uri) if is_of_model else None
 
 

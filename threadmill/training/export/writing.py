@@ -13,9 +13,8 @@ from threadmill.training.export.formats import FORMATS, HUGGING_FACE, KERAS, SAV
 from threadmill.training.export.huggingface.files import write_huggingface
 from threadmill.training.export.huggingface.tokenizer import VOCABULARY_NAMES
 from threadmill.training.export.saved_model import write_saved_model
+from threadmill.training.finished_model import CONFIG_NAME
 from threadmill.training.runs.workspace import MODEL_NAME, Workspace
-
-_CONFIG_NAME = "config.json"
 
 
 def write_export(spec: ExporterSpec) -> None:
@@ -43,7 +42,7 @@ def load_model(path: str) -> Any:
 
 def _write_keras(model: Any, spec: ExporterSpec, folder: str) -> None:
     """The file as it is: that it could be loaded here, where nothing of ours is registered, shows that it can elsewhere."""
-    for name in (MODEL_NAME, _CONFIG_NAME, *VOCABULARY_NAMES):
+    for name in (MODEL_NAME, CONFIG_NAME, *VOCABULARY_NAMES):
         path = os.path.join(spec.model, name)
         if os.path.exists(path):
             shutil.copyfile(path, os.path.join(folder, name))

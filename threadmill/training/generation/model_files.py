@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import orjson
 
 from threadmill.datasets import storage
-from threadmill.datasets.dataset import Dataset
 from threadmill.errors import InputError
+from threadmill.training.finished_model import open_finished
 from threadmill.training.outputs import local_folder
 from threadmill.training.runs.workspace import MODEL_NAME
-from threadmill.training.stage import CONFIG_NAME, TRAIN
 from threadmill.vocab.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, VOCAB_NAME
 from threadmill.vocab.styles import SENTENCEPIECE, SENTENCEPIECE_NAME
 from threadmill.vocab.vocabulary import Vocabulary
@@ -43,10 +42,8 @@ def open_model(uri: str) -> ModelFiles:
     Raises:
         InputError: there is none, its training has not come to its end, or it generates no text.
     """
-    dataset = Dataset.open(uri)
-    if dataset.manifest.stage != TRAIN:
-        raise InputError(f"{uri} is a dataset of the stage {dataset.manifest.stage}, not a model; name a model's folder")
-    described = orjson.loads(storage.read_bytes(storage.join(uri, CONFIG_NAME)))
+    model = open_finished(uri)
+    described = model.described
     objective = described["objective"]
     if objective not in (CONVERSATIONAL, CAUSAL):
         raise InputError(
@@ -59,7 +56,7 @@ def open_model(uri: str) -> ModelFiles:
         backend=described["training"]["backend"],
         max_seq_length=described["max_seq_length"],
         max_target_length=described.get("max_target_length", 0),
-        vocabulary=_vocabulary(uri, {shard.name for shard in dataset.manifest.shards}),
+        vocabulary=_vocabulary(uri, {shard.name for shard in model.dataset.manifest.shards}),
     )
 
 

@@ -14,11 +14,13 @@ from threadmill.training.export.huggingface.encoder_decoder import encoder_decod
 from threadmill.training.export.huggingface.encoders import bert, roberta
 from threadmill.training.export.huggingface.layout import Json, Layout, TokenIds
 from threadmill.training.export.huggingface.tokenizer import VOCABULARY_NAMES, token_ids, tokenizer_files
+from threadmill.training.finished_model import CONFIG_NAME
 from threadmill.training.models.presets import BERT, CAUSAL, ENCODER_DECODER, ROBERTA
 from threadmill.training.runs.losses import LOSSES_NAME
 from threadmill.vocab.files import json_text
 
-WEIGHTS_NAME, CONFIG_NAME, GENERATION_NAME, CARD_NAME = "model.safetensors", "config.json", "generation_config.json", "README.md"
+# config.json is the name of this one too: it takes the place of the model's own.
+WEIGHTS_NAME, GENERATION_NAME, CARD_NAME = "model.safetensors", "generation_config.json", "README.md"
 
 # The registry of architectures: the layout of each.
 LAYOUTS: dict[str, Callable[[Any, Json, TokenIds], Layout]] = {
