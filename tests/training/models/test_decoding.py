@@ -8,7 +8,8 @@ import pytest
 
 from tests.training.models.made import SMALL, filled, made_model, outputs_of
 from threadmill.training.models.build import build_model
-from threadmill.training.models.decoding import Decoder, NextToken, make_decoder
+from threadmill.training.models.decoding import Decoder, make_decoder
+from threadmill.training.models.next_token import NextToken
 
 pytestmark = pytest.mark.keras
 

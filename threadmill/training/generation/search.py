@@ -8,31 +8,17 @@ Holtzman et al. 2019 (arXiv:1904.09751).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from threadmill.training.generation.config import BEAM, GREEDY, GenerationConfig
+from threadmill.training.models.next_token import Ids, Logits, NextToken
 
-Ids = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
-Logits = npt.NDArray[np.floating]
 
 _NOTHING = -1  # in place of a token where there is none
-
-
-class NextToken(Protocol):
-    """A model with what it has read so far, in rows."""
-
-    def __call__(self, parents: Rows, tokens: Ids) -> Logits:
-        """float[R, V]: the logits of the token after ``tokens``.
-
-        Args:
-            parents: int64[R], the row of the call before that each row goes on from; in the first call the context.
-            tokens: int32[R], what stands there next.
-        """
 
 
 @dataclass(frozen=True)

@@ -13,23 +13,9 @@ from keras import ops
 
 from threadmill.training.backends.compiled import compiled
 from threadmill.training.models import causal, encoder_decoder
-
-Ids = npt.NDArray[np.int32]
-Logits = npt.NDArray[np.float32]
+from threadmill.training.models.next_token import Ids, Logits, NextToken
 
 _MULTIPLE = 16
-
-
-class NextToken(Protocol):
-    """A model with what it has read so far, in rows."""
-
-    def __call__(self, parents: npt.NDArray[np.integer], tokens: Ids) -> Logits:
-        """float32[R, V]: the logits of the token after ``tokens``.
-
-        Args:
-            parents: int[R], the row of the call before that each row goes on from; in the first call the context.
-            tokens: int32[R], what stands there next.
-        """
 
 
 class Decoder(Protocol):
