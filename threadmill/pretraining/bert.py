@@ -9,6 +9,7 @@ from threadmill.datasets.fixed_records import FixedRecords
 from threadmill.datasets.manifest import Field
 from threadmill.documents.sources import CONVERSATIONS_KIND
 from threadmill.pretraining.config import BertConfig
+from threadmill.pretraining.feature_names import V2_NAMES
 from threadmill.pretraining.masking import mask_tokens
 from threadmill.pretraining.objectives import Encoded, Objective
 from threadmill.pretraining.sentence_pairs import COLUMNS, IS_RANDOM, KEY, STATE, lay_out, plan_pairs, plan_runs
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 _PLANNED = 1 << 16  # rows a block: 4 MB
 _ENCODED = 1 << 9  # rows a block: about 1 MB of numbers and .5 MB of records at S = 128, which a core's cache holds
 _FILLED = 0.75  # of an instance, on the average: documents end, and a tenth of them aim at less
-
-_V2_NAMES = {"input_ids": "input_word_ids", "segment_ids": "input_type_ids"}
 
 
 def bert_schema(config: BertConfig) -> tuple[Field, ...]:
@@ -40,7 +39,7 @@ def bert_schema(config: BertConfig) -> tuple[Field, ...]:
 
 
 def _named(name: str, config: BertConfig) -> str:
-    return _V2_NAMES.get(name, name) if config.feature_names == "v2" else name
+    return V2_NAMES.get(name, name) if config.feature_names == "v2" else name
 
 
 class BertObjective(Objective):

@@ -10,11 +10,11 @@ from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.tfrecord import parse_example, read_records
 from threadmill.errors import InputError
+from threadmill.pretraining.feature_names import V1_NAMES
 from threadmill.vocab.vocabulary import Vocabulary
 
 Features = Mapping[str, list[Any]]
 
-_V1_NAMES = {"input_word_ids": "input_ids", "input_type_ids": "segment_ids"}
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _INSIDE = "##"  # marks a piece that goes on inside a word, whatever the vocabulary writes for it
 
@@ -52,7 +52,7 @@ def describe_record(features: Features, vocabulary: Vocabulary) -> str:
     Raises:
         InputError: the features are of none of our objectives, or an id is not in the vocabulary.
     """
-    features = {_V1_NAMES.get(name, name): values for name, values in features.items()}
+    features = {V1_NAMES.get(name, name): values for name, values in features.items()}
     names = features.keys()
     try:
         if {"encoder_input_ids", "encoder_segment_ids", "decoder_input_ids", "decoder_labels", "decoder_segment_ids"} <= names:

@@ -5,18 +5,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from threadmill.pretraining.feature_names import V1_NAMES
 from threadmill.training.inputs.records import RecordFormat
 
 Batch = dict[str, Any]
-
-# TensorFlow Model Garden's names (v2) for google-research/bert's (v1).
-_V1_NAMES = {"input_word_ids": "input_ids", "input_type_ids": "segment_ids"}
 
 
 def feature_types(records: RecordFormat) -> dict[str, Any]:
     """What `tf.io.parse_example` reads of each feature, by its name in the records."""
     types = _types(records)
-    return {name: types[_V1_NAMES.get(name, name)] for name in records.features if _V1_NAMES.get(name, name) in types}
+    return {name: types[V1_NAMES.get(name, name)] for name in records.features if V1_NAMES.get(name, name) in types}
 
 
 def _types(records: RecordFormat) -> dict[str, Any]:
@@ -57,9 +55,7 @@ def parse_batch(serialized: Any, records: RecordFormat) -> tuple[Batch, Batch]:
         - causal: ``token_ids`` and ``segment_ids`` [B, S]; labels ``token_labels`` [B, S], the next token of the same
           segment, and ``token_weights`` [B, S], 1 where there is one.
     """
-    example = {
-        _V1_NAMES.get(name, name): value for name, value in tf.io.parse_example(serialized, feature_types(records)).items()
-    }
+    example = {V1_NAMES.get(name, name): value for name, value in tf.io.parse_example(serialized, feature_types(records)).items()}
     whole = {name: tf.cast(value, tf.int32) if value.dtype == tf.int64 else value for name, value in example.items()}
     return _PAIRS[records.objective](whole, records)
 
