@@ -92,3 +92,11 @@ def test_neither_keras_nor_a_backend_is_imported(tmp_path: Path) -> None:
         f"initial_digest({made.place(1)!r}); assert not {{'keras', 'tensorflow', 'jax'}} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    made = checkpoints(tmp_path, 1, 2)
+    (tmp_path / "step-2" / "checkpoint.json").write_text('{"step": 2, "iden')
+    assert find_weights(str(tmp_path)).uri == made.place(1)
+    with pytest.raises(InputError, match=r"step-2 for the initial weights, which holds none"):
+        find_weights(made.place(2))

@@ -16,7 +16,7 @@ import pytest
 
 from threadmill.errors import ConfigError, InputError
 from threadmill.training.export.keras_file import export_model
-from threadmill.training.initial_weights import model_facts, read_initial_weights
+from threadmill.training.initial_weights import find_weights, model_facts, read_source
 from threadmill.training.models.build import build_model
 from threadmill.training.models.presets import BERT, CAUSAL, ENCODER_DECODER, PRESETS, ROBERTA, ModelPreset, ModelSizes
 from threadmill.training.runs.checkpoints import Checkpoints
@@ -67,7 +67,7 @@ def test_a_model_begins_as_another_ended_whether_it_is_a_file_or_a_checkpoint(tm
         model = model_of(architecture, sizes)
         states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
         before = [keras.ops.convert_to_numpy(state.value).copy() for state in states]
-        report = initialise(model, read_initial_weights(uri))
+        report = initialise(model, read_source(find_weights(uri)))
         for found, expected in zip(values_of(model).values(), values_of(trained).values(), strict=True):
             np.testing.assert_array_equal(found, expected)
         assert report.taken == len(model.weights)
@@ -103,7 +103,7 @@ def test_of_positions_of_another_length_the_first_are_taken(tmp_path: Path, rows
     export_model(trained, str(tmp_path / "model"))
     model = model_of(ENCODER_DECODER, ModelSizes(30, longer, 3))
     before = values_of(model)
-    report = initialise(model, read_initial_weights(str(tmp_path / "model")))
+    report = initialise(model, read_source(find_weights(str(tmp_path / "model"))))
     paths = ("encoder_position_embedding/embeddings", "decoder_position_embedding/embeddings")
     assert report.cut == dict.fromkeys(paths, (rows, longer))
     assert f"with the first 5 rows of {rows}, of its own {longer}" in str(report)
@@ -157,7 +157,7 @@ def test_damaged_weights_are_told_with_their_file(tmp_path: Path, bert: str) -> 
     for name, damaged in (("cut.keras", content[:-100]), ("changed.keras", content)):
         (tmp_path / name).write_bytes(damaged)
         with pytest.raises(InputError, match=f"{name} cannot be read as a Keras file"):
-            read_initial_weights(str(tmp_path / name))
+            read_source(find_weights(str(tmp_path / name)))
 
 
 OTHER_BACKEND = """

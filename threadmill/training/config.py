@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from threadmill.config import check_settings, setting
 from threadmill.errors import ConfigError
-from threadmill.training.models.presets import PRESETS, SMALLEST, ModelPreset
+from threadmill.training.models.presets import DIMENSIONS, PRESETS, SMALLEST, ModelPreset
 
 BACKENDS = ("tensorflow", "jax")
 
@@ -104,8 +104,7 @@ class TrainingConfig:
     @property
     def preset(self) -> ModelPreset:
         """The model's dimensions, with those that are set in place of its own."""
-        names = ("num_layers", "encoder_layers", "hidden_dim", "num_heads", "intermediate_dim")
-        return PRESETS[self.model].resized(**{name: getattr(self, name) for name in names})
+        return PRESETS[self.model].resized(**{name: getattr(self, name) for name in DIMENSIONS})
 
     @property
     def peak_learning_rate(self) -> float:

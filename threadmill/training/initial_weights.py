@@ -4,8 +4,8 @@ Only the reading of a Keras file imports Keras, so that a stage can refuse what 
 before any process of the trainer starts.
 """
 
+import logging
 import os
-import re
 import shutil
 import tempfile
 import zipfile
@@ -20,8 +20,15 @@ from threadmill.datasets import storage
 from threadmill.datasets.digest import file_digest, json_digest
 from threadmill.datasets.manifest import MANIFEST_NAME, read_manifest
 from threadmill.errors import ConfigError, InputError
-from threadmill.training.models.presets import PRESETS, ModelPreset
+from threadmill.training.finished_model import CONFIG_NAME
+from threadmill.training.models.presets import DIMENSIONS, PRESETS, ModelPreset
+from threadmill.training.runs.checkpoint_files import Checkpoint, checkpoint_places, describe
+from threadmill.training.runs.checkpoints import read_weights
+from threadmill.training.runs.identity import in_words
+from threadmill.training.runs.tensor_files import DamagedFileError
 from threadmill.training.runs.workspace import MODEL_NAME, Workspace
+
+log = logging.getLogger(__name__)
 
 # What a model and its weights must share, as far as it is known of the weights: the names are those of config.json.
 FACTS = (
@@ -36,12 +43,8 @@ FACTS = (
     "vocabulary_digest",
 )
 
-_DIMENSIONS = ("num_layers", "encoder_layers", "hidden_dim", "num_heads", "intermediate_dim")  # settings, 0 for the model's own
-_CONFIG_NAME, _CHECKPOINT_NAME = "config.json", "checkpoint.json"
 _KERAS_SUFFIX = ".keras"
-_STEP = re.compile(r"step-(\d+)")
 _NAMED = 5  # files that an error names
-_DIGEST_LETTERS, _SHOWN_LETTERS = 64, 12
 
 
 @dataclass(frozen=True)
@@ -127,16 +130,10 @@ def check_facts(source: WeightsSource, expected: Mapping[str, Any]) -> None:
 def refuse(source: WeightsSource, differing: Mapping[str, tuple[Any, Any]]) -> None:
     """Raises ConfigError if there is any of ``differing``: by name, what the weights have and what the model has."""
     if differing:
-        words = ", ".join(f"{name} was {_short(was)}, is {_short(now)}" for name, (was, now) in differing.items())
         raise ConfigError(
-            f"the model cannot begin with the weights at {source.uri} ({words}); train a model of the same sizes and vocabulary, "
-            "name other weights, or leave init_from out"
+            f"the model cannot begin with the weights at {source.uri} ({in_words(differing)}); train a "
+            "model of the same sizes and vocabulary, name other weights, or leave init_from out"
         )
-
-
-def read_initial_weights(uri: str) -> InitialWeights:
-    """The weights at ``uri``; see `find_weights` and `read_source`."""
-    return read_source(find_weights(uri))
 
 
 def read_source(source: WeightsSource) -> InitialWeights:
@@ -147,8 +144,6 @@ def read_source(source: WeightsSource) -> InitialWeights:
     """
     if source.is_model:
         return InitialWeights(source, _read_keras_file(source.uri))
-    from threadmill.training.runs.checkpoints import read_weights
-
     weights = {weight_name(path): values for path, values in read_weights(source.uri).items() if not _is_random_state(path)}
     return InitialWeights(source, weights)
 
@@ -162,7 +157,7 @@ def _find_model(uri: str) -> WeightsSource | None:
         return None
     vouched = folder == uri and storage.exists(storage.join(uri, MANIFEST_NAME))
     digest = read_manifest(uri).digest if vouched else file_digest(path)
-    config = storage.join(folder, _CONFIG_NAME)
+    config = storage.join(folder, CONFIG_NAME)
     described = orjson.loads(storage.read_bytes(config)) if storage.size(config) >= 0 else {}
     return WeightsSource(path, digest, _facts(described))
 
@@ -174,20 +169,21 @@ def _folder_of(uri: str) -> str:
 def _find_checkpoint(uri: str) -> WeightsSource | None:
     """The checkpoint ``uri``, or the newest one in the folder ``uri`` or in its ``checkpoints/``."""
     for folder in (uri, Workspace(uri).checkpoints):
-        steps = {int(match[1]): name for name in storage.list_names(folder) if (match := _STEP.fullmatch(name))}
-        for place in (folder, *(storage.join(folder, steps[step]) for step in sorted(steps, reverse=True))):
-            description = storage.join(place, _CHECKPOINT_NAME)
-            if storage.size(description) >= 0:
-                return _checkpoint(place, orjson.loads(storage.read_bytes(description)))
+        for place in checkpoint_places(folder):
+            try:
+                return _checkpoint(place, describe(place))
+            except DamagedFileError as error:
+                log.warning("%s is damaged and passed over (%s)", place, error)
     return None
 
 
-def _checkpoint(uri: str, described: Mapping[str, Any]) -> WeightsSource:
-    identity = described["identity"]
-    preset = PRESETS.get(identity.get("model", ""))
-    sizes = asdict(preset.resized(**{name: identity.get(name, 0) for name in _DIMENSIONS})) if preset else {}
+def _checkpoint(uri: str, checkpoint: Checkpoint) -> WeightsSource:
+    identity = checkpoint.identity
+    preset = PRESETS.get(str(identity.get("model", "")))
+    sizes = asdict(preset.resized(**{name: int(identity.get(name, 0)) for name in DIMENSIONS})) if preset else {}
     known = {**sizes, "vocabulary_digest": identity.get("vocabulary")}
-    return WeightsSource(uri, json_digest({name: described[name] for name in ("step", "identity", "files")}), _facts(known))
+    content = {"step": checkpoint.step, "identity": identity, "files": [asdict(file) for file in checkpoint.files]}
+    return WeightsSource(uri, json_digest(content), _facts(known))
 
 
 def _facts(known: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,8 +219,3 @@ def _on_this_machine(uri: str) -> Iterator[str]:
 
 def _is_random_state(path: str) -> bool:
     return path.endswith("seed_generator_state")
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text[:_SHOWN_LETTERS] if len(text) == _DIGEST_LETTERS else text

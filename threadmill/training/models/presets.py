@@ -8,6 +8,9 @@ from threadmill.errors import ConfigError
 
 BERT, ROBERTA, ENCODER_DECODER, CAUSAL = "bert", "roberta", "encoder_decoder", "causal"
 
+# The dimensions of a preset that can be set to others.
+DIMENSIONS = ("num_layers", "encoder_layers", "hidden_dim", "num_heads", "intermediate_dim")
+
 # The objectives of records that the models of an architecture learn. BERT learns RoBERTa's as one segment; RoBERTa has
 # neither segments nor a next sentence to tell.
 LEARNT = {BERT: ("bert", "roberta"), ROBERTA: ("roberta",), ENCODER_DECODER: ("seq2seq",), CAUSAL: ("causal",)}

@@ -81,6 +81,13 @@ def published_steps(uri: str) -> list[int]:
     return [step for step in steps if is_published(storage.join(uri, f"{STEP_PREFIX}{step}"))]
 
 
+def checkpoint_places(uri: str) -> list[str]:
+    """The folder of a checkpoint alone, or those of all that are below the folder ``uri``, the newest first."""
+    if is_published(uri):
+        return [uri]
+    return [storage.join(uri, f"{STEP_PREFIX}{step}") for step in reversed(published_steps(uri))]
+
+
 def is_published(place: str) -> bool:
     """Whether a folder holds a checkpoint, and not half of one."""
     # By its listing: to ask whether an object exists is answered by no, too, where the store is out of reach.

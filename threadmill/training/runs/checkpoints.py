@@ -17,8 +17,8 @@ from threadmill.training.runs.checkpoint_files import (
     STEP_PREFIX,
     Checkpoint,
     State,
+    checkpoint_places,
     describe,
-    is_published,
     published_steps,
     read_files,
     remove_checkpoint,
@@ -231,12 +231,8 @@ def read_weights(uri: str) -> State:
     Raises:
         InputError: there is no checkpoint, or it is damaged.
     """
-    if is_published(uri):
-        places = [uri]
-    else:
-        places = [storage.join(uri, f"{STEP_PREFIX}{step}") for step in reversed(published_steps(uri))]
     damage = "it has neither checkpoint.json nor a folder step-N with one"
-    for place in places:
+    for place in checkpoint_places(uri):
         try:
             return _read_model(place)
         except DamagedFileError as error:

@@ -2,15 +2,22 @@
 
 from collections.abc import Mapping
 
+_DIGEST_LETTERS, _SHOWN_LETTERS = 64, 12
+
 Identity = Mapping[str, str | int | float | bool]
 
 
 def differences(owner: Identity, identity: Identity) -> str:
     """The entries in which two runs differ, in words; "" where they are the same."""
-    names = [name for name in {**owner, **identity} if owner.get(name) != identity.get(name)]
-    return ", ".join(f"{name} was {_short(owner.get(name))}, is {_short(identity.get(name))}" for name in names)
+    both = {name: (owner.get(name), identity.get(name)) for name in {**owner, **identity}}
+    return in_words({name: (was, now) for name, (was, now) in both.items() if was != now})
+
+
+def in_words(differing: Mapping[str, tuple[object, object]]) -> str:
+    """What differs, by name: what it was and what it is; of digests the first letters."""
+    return ", ".join(f"{name} was {_short(was)}, is {_short(now)}" for name, (was, now) in differing.items())
 
 
 def _short(value: object) -> str:
     text = str(value)
-    return text[:12] if len(text) == 64 else text  # digests
+    return text[:_SHOWN_LETTERS] if len(text) == _DIGEST_LETTERS else text
