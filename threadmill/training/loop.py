@@ -21,7 +21,7 @@ from threadmill.training.processes.spec import TrainerSpec
 from threadmill.training.runs.checkpoints import Checkpoints
 from threadmill.training.runs.losses import LossLog
 from threadmill.training.runs.recorder import Recorder
-from threadmill.training.runs.status import StatusFile
+from threadmill.training.runs.status import TRAINING, StatusFile
 from threadmill.training.runs.summaries import Summaries
 from threadmill.training.runs.utilisation import Cost, peak_flops
 from threadmill.training.runs.workspace import Workspace
@@ -65,7 +65,7 @@ def train(spec: TrainerSpec, status: StatusFile, leaving: Callable[[], bool] = l
         if state:
             trainer.load(state)
         del state  # as large as the model and its optimizer
-        status.update(state="training", step=start, steps=config.steps, resumed_from=start, checkpoint=start)
+        status.update(state=TRAINING, step=start, steps=config.steps, resumed_from=start, checkpoint=start)
         summaries = Summaries(workspace.tensorboard, start)
         told = losses, status, summaries, schedule, config, trainer.measures, checkpoints.last_good
         recorder = Recorder(*told, _cost(spec, backend))

@@ -12,7 +12,7 @@ from threadmill.training.backends.backend import Scorer
 from threadmill.training.inputs.batches import held_out_batches, held_out_masking
 from threadmill.training.objectives import TERMS
 from threadmill.training.processes.spec import TrainerSpec
-from threadmill.training.runs.losses import VALIDATION_NAME
+from threadmill.training.runs.workspace import Workspace
 
 
 class Validation:
@@ -27,7 +27,7 @@ class Validation:
 
     def __init__(self, spec: TrainerSpec, scorer: Scorer, batch_size: int, start: int) -> None:
         self._spec, self._scorer, self._batch_size = spec, scorer, batch_size
-        self._path = os.path.join(spec.folder, VALIDATION_NAME)
+        self._path = Workspace(spec.folder).validation
         self._lines = [line for line in _read(self._path) if line["step"] <= start]
         if os.path.exists(self._path):
             self._write()

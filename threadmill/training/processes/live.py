@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from threadmill.training.runs.status import Status
+from threadmill.training.runs.status import TRAINING, Status
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class LiveProgress:
             self._resumed = True
             log.info("%s: going on from the checkpoint of step %s", self._stage, f"{status.resumed_from:,}")
         if self._bar is not None:
-            told = ", ".join(self._measures(status)) if status.state == "training" else status.state
+            told = ", ".join(self._measures(status)) if status.state == TRAINING else status.state
             self._bar.update(self._task, completed=status.step, total=status.steps or None, told=told)
         elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
@@ -52,7 +52,7 @@ class LiveProgress:
     def _measures(self, status: Status) -> list[str]:
         loss = [] if status.loss is None else [f"loss {status.loss:.3f}"]
         rate = [] if status.examples_per_second is None else [f"{status.examples_per_second:,.0f} {self._unit}/s"]
-        going = status.state == "training" and status.seconds_left is not None
+        going = status.state == TRAINING and status.seconds_left is not None
         left = [f"{timedelta(seconds=round(status.seconds_left or 0))} left"] if going else []
         return [*loss, *rate, *left]
 

@@ -6,7 +6,7 @@ import threading
 from types import FrameType
 
 from threadmill.errors import PreemptedError
-from threadmill.training.runs.status import PREEMPTED, StatusFile
+from threadmill.training.runs.status import PREEMPTED, TRAINING, StatusFile
 
 LEAVING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -43,7 +43,7 @@ class Preemption:
             if number not in LEAVING_SIGNALS:
                 continue
             self._asked = True
-            if not (self._watched and status.current.state == "training"):
+            if not (self._watched and status.current.state == TRAINING):
                 _leave(status)
 
 

@@ -16,6 +16,7 @@ from threadmill.datasets import storage
 log = logging.getLogger(__name__)
 
 STATUS_NAME = "status.json"
+TRAINING = "training"  # the state in which a signal waits for a checkpoint
 FINISHED, FAILED, KILLED, PREEMPTED = "finished", "failed", "killed", "preempted"
 
 _BEAT_SECONDS = 10.0
@@ -26,7 +27,7 @@ class Status:
     """The content of status.json.
 
     Attributes:
-        state: "starting", what it is doing ("training", "evaluating", "exporting"), or how it ended: "finished",
+        state: "starting", what it is doing ("training", "evaluating", "ranking", "exporting"), or how it ended: "finished",
             "failed" (by an error), "killed" (by a signal) or "preempted" (asked to leave, with its checkpoint saved).
         step, steps: done, and in all.
         resumed_from: the step of the checkpoint that this run went on from; 0 if it began at the beginning.
