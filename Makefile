@@ -35,7 +35,7 @@ test: install ## run the tests
 	@TEST_BACKENDS=tensorflow,jax $(BIN)/python -m pytest -n 2 --dist each -m 'keras and not slow' tests/training
 
 test-slow: install ## run the slow tests: kills in the middle, TensorFlow's own readers
-	@$(BIN)/python -m pytest -m 'slow and not keras'
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow and not keras'
 	@TEST_BACKENDS=tensorflow,jax $(BIN)/python -m pytest -n 2 --dist each -m 'keras and slow' tests/training
 
 test-interop: install ## read what we write with the software of others, and train without Airflow, in environments of their own
@@ -43,7 +43,7 @@ test-interop: install ## read what we write with the software of others, and tra
 	@$(BIN)/python -m uv pip install --quiet --python .interop/bin/python --requirement tests/interop/requirements.txt
 	@test -x .trainer/bin/python || $(PYTHON) -m venv .trainer
 	@$(BIN)/python -m uv pip install --quiet --python .trainer/bin/python --constraint constraints.txt --reinstall-package threadmill '.[train,jax]'
-	@INTEROP_PYTHON=.interop/bin/python TRAINER_PYTHON=.trainer/bin/python $(BIN)/python -m pytest tests/interop
+	@INTEROP_PYTHON=.interop/bin/python TRAINER_PYTHON=.trainer/bin/python $(BIN)/python -m pytest -n 2 --dist loadfile tests/interop
 
 lint: install ## check style, imports and types
 	@$(BIN)/python -m ruff check .

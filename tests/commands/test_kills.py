@@ -17,7 +17,7 @@ from threadmill.corpora.sample import write_sample
 from threadmill.datasets.dataset import verify
 from threadmill.datasets.manifest import MANIFEST_NAME, read_manifest
 
-KILLS = int(os.environ.get("THREADMILL_TEST_KILLS", "20"))  # of each road
+KILLS = int(os.environ.get("THREADMILL_TEST_KILLS") or 8)  # of each road
 DATA = REPOSITORY.parent / "shared" / "data"
 
 pytestmark = pytest.mark.slow
