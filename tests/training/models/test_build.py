@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.training.models.made import PACKED, SMALL, TOKENS, made_model, outputs_of
-from threadmill.training.models.build import build_model, call_model, set_output_bias
+from threadmill.training.models.build import build_model, set_output_bias
 from threadmill.training.models.presets import PRESETS, ModelSizes
 
 pytestmark = pytest.mark.keras
@@ -110,7 +110,7 @@ def test_saved_model_loads_with_keras_and_kerashub_alone_and_with_its_embedding_
     assert {type(layer).__module__.split(".")[0] for layer in loaded.layers} <= {"keras", "keras_hub"}
     assert trainable(loaded) == trainable(model)
     for name in before:
-        np.testing.assert_array_equal(before[name], after[name])
+        np.testing.assert_allclose(after[name], before[name], rtol=1e-4, atol=1e-5)  # compiled twice
 
 
 def test_roberta_gives_the_logits_of_kerashubs_own() -> None:
@@ -130,12 +130,6 @@ def test_roberta_gives_the_logits_of_kerashubs_own() -> None:
 def test_roberta_has_no_next_sentence() -> None:
     with pytest.raises(ValueError, match="build it with next_sentence=False"):
         build_model(SMALL["roberta"][0], ModelSizes(TOKENS, 16, next_sentence=True), 0.1)
-
-
-def test_inputs_that_a_model_has_not_are_left_out() -> None:
-    outputs = call_model(made_model("roberta"), MASKED, training=False)
-
-    assert list(outputs) == ["masked_lm"]
 
 
 def test_output_bias_is_added_to_the_logits() -> None:

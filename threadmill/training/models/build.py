@@ -22,12 +22,6 @@ def build_model(preset: ModelPreset, sizes: ModelSizes, dropout: float) -> Any:
     return ARCHITECTURES[preset.architecture](preset, sizes, dropout)
 
 
-def call_model(model: Any, inputs: dict[str, Any], *, training: bool) -> dict[str, Any]:
-    """The outputs for those of ``inputs`` that the model has: RoBERTa takes no ``segment_ids``."""
-    outputs: dict[str, Any] = model({name: inputs[name] for name in model.input}, training=training)
-    return outputs
-
-
 def set_output_bias(model: Any, logits: Any) -> None:
     """Sets the bias of the masked LM's logits (float32[V]); the other models' have none."""
     bias = next(variable for variable in model.trainable_variables if variable.path == f"{MASKED_LM}/output_bias")
