@@ -130,11 +130,11 @@ def words_of(masks: Arrays) -> list[list[list[int]]]:
 
 
 def test_words_are_masked_whole_and_as_many_as_fit(masks: Arrays) -> None:
-    chosen, left_out = masked_places(masks, "word"), 0
+    chosen, most, left_out = masked_places(masks, "word"), wanted(masks), 0
     for row, words in enumerate(words_of(masks)):
         parts = [set(chosen[row, word].tolist()) for word in words]
         assert all(len(part) == 1 for part in parts)
-        left = wanted(masks)[row] - chosen[row].sum()
+        left = most[row] - chosen[row].sum()
         assert left >= 0
         left_out += sum(True not in part for part in parts)
         # A word is passed over only where it has more tokens than are left.
