@@ -96,8 +96,8 @@ def _measure(config: TrainingConfig, sizes: Sizes, seconds: float) -> Measured:
         compiling = time.perf_counter() - begin
         calls, wall, waiting = _timed(trainer, batches, seconds)
         batches.close()
-    name = _device_name(config.backend)
-    return Measured(name, backend.devices.count, calls * config.steps_per_execution / wall, waiting / wall, compiling)
+    devices = backend.devices
+    return Measured(devices.name, devices.count, calls * config.steps_per_execution / wall, waiting / wall, compiling)
 
 
 def _model_sizes(form: RecordFormat) -> ModelSizes:
@@ -137,19 +137,6 @@ def _wait(measures: Any) -> None:
 
     if not np.isfinite(np.asarray(measures)).all():
         raise SystemExit("the loss of a measured step is not finite")
-
-
-def _device_name(backend: str) -> str:
-    """What `peak_flops` is to be asked for."""
-    if backend == "jax":
-        import jax
-
-        return str(jax.local_devices()[0].device_kind)
-    import tensorflow as tf
-
-    for device in tf.config.list_physical_devices("GPU"):
-        return str(tf.config.experimental.get_device_details(device).get("device_name", "GPU"))
-    return "TPU" if tf.config.list_physical_devices("TPU") else "cpu"
 
 
 def _report(config: TrainingConfig, sizes: Sizes, measured: Measured) -> None:
