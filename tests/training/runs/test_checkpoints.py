@@ -165,6 +165,31 @@ def test_damaged_one_is_passed_over_and_named(uri: str, damage: Callable[[str], 
     assert caplog.messages[0].startswith(f"{uri}/step-50 is damaged and passed over (")
 
 
+def test_run_is_not_begun_anew_over_checkpoints_that_none_can_go_on_from(uri: str) -> None:
+    save(uri, 40, 50)
+
+    with pytest.raises(
+        CheckpointError, match=r"none of the 2 .* losses.jsonl is whole up to step 9, and it is of step 50\); bring"
+    ):
+        opened(uri).restore(at_most=9)
+    assert opened(uri).steps == [40, 50]
+
+
+def test_run_is_not_begun_anew_over_damaged_checkpoints(uri: str) -> None:
+    save(uri, 50)
+    remove_data(uri)
+
+    with pytest.raises(CheckpointError, match=r"none of the 1 .*/step-50/state-00001-of-00001.safetensors is missing\); bring"):
+        opened(uri).restore(at_most=100)
+
+
+def test_checkpoint_under_another_name_is_none_of_that_step(tmp_path: Path) -> None:
+    save(str(tmp_path), 40, 50)
+    (tmp_path / "step-50").rename(tmp_path / "step-60")
+
+    assert restored_step(str(tmp_path)) == 40
+
+
 def test_checkpoint_of_other_settings_is_refused_with_what_differs(uri: str) -> None:
     save(uri, 10)
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +37,8 @@ def test_line_that_was_cut_off_is_no_step(tmp_path: Path) -> None:
 
     with LossLog(str(path)) as log:
         assert log.steps == 2
-    assert path.read_text().count("\n") == 2
+        log.append([{"step": 3, "loss": 0.375}])
+    assert [line.startswith(f'{{"step":{step},') for step, line in enumerate(path.read_text().splitlines(), 1)] == [True] * 3
 
 
 @given(st.data())
@@ -60,3 +62,16 @@ def test_lines_that_do_not_count_up_are_no_steps(tmp_path: Path) -> None:
 
     with LossLog(str(path)) as log:
         assert log.steps == 1
+
+
+@pytest.mark.parametrize(
+    "line", ['{"step":2,garbage', '{"step":2}', '{"step":2,"loss":null}', '{"step":2,"loss":"low"}', "[]", "\xff"]
+)
+def test_line_that_tells_no_loss_ends_the_steps_and_nothing_is_removed_yet(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "losses.jsonl"
+    content = f'{{"step":1,"loss":2.5}}\n{line}\n{{"step":3,"loss":2.5}}\n'
+    path.write_text(content, encoding="latin-1")
+
+    with LossLog(str(path)) as log:
+        assert (log.steps, log.read()) == (1, [2.5])
+    assert path.read_text(encoding="latin-1") == content

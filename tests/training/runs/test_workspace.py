@@ -1,14 +1,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.datasets.object_store import ObjectStore
 from threadmill.datasets import storage
 from threadmill.errors import CheckpointError, ConfigError
+from threadmill.training.runs.checkpoint_files import Checkpoint
+from threadmill.training.runs.identity import Identity
 from threadmill.training.runs.workspace import Workspace
 
-RUN = {"steps": 300, "learning_rate": 0.002, "records": "a" * 64}
+RUN: Identity = {"steps": 300, "learning_rate": 0.002, "records": "a" * 64}
 BUCKET = "objects://bucket/run"
 
 
@@ -102,6 +105,38 @@ def test_checkpoints_in_the_folder_need_no_copies(tmp_path: Path) -> None:
 
     assert not workspace.elsewhere
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["best", "run.json", "step-30"]
+
+
+@pytest.mark.parametrize("owner", [None, "", "[]", "{}", '{"identity": null, "finished": true}'])
+@pytest.mark.parametrize("bucket", ["", BUCKET])
+def test_checkpoints_tell_whose_they_are_where_run_json_is_gone_or_damaged(
+    tmp_path: Path, owner: str | None, bucket: str
+) -> None:
+    workspace = begin(tmp_path, bucket)
+    place = bucket or workspace.checkpoints
+    checkpoint = Checkpoint(30, 1.5, "jax", RUN, (), "2026-01-01T00:00:00+00:00")
+    storage.write_bytes(storage.join(place, "step-30", "checkpoint.json"), msgspec.json.encode(checkpoint))
+    storage.remove(storage.join(place, "run.json"))
+    if owner is not None:
+        storage.write_bytes(storage.join(place, "run.json"), owner.encode())
+
+    with pytest.raises(ConfigError, match=r"unfinished run of other settings \(steps was 300, is 500\)"):
+        workspace.claim({**RUN, "steps": 500})
+    workspace.claim(RUN)
+    assert storage.exists(storage.join(place, "step-30", "checkpoint.json"))
+    assert (tmp_path / "losses.jsonl").exists()
+
+
+@pytest.mark.parametrize("bucket", ["", BUCKET])
+def test_finished_model_whose_files_are_gone_has_its_logs_back(tmp_path: Path, bucket: str) -> None:
+    workspace = begin(tmp_path, bucket)
+    workspace.finish(RUN)
+    (tmp_path / "losses.jsonl").unlink()
+
+    workspace.claim(RUN)
+    workspace.log_copies.fetch()
+
+    assert (tmp_path / "losses.jsonl").read_text() == "30 lines\n"
 
 
 def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

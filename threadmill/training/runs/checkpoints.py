@@ -138,22 +138,30 @@ class Checkpoints:
 
         Raises:
             ConfigError: it is of another run; the message names the settings that differ.
-            CheckpointError: the place is not to be reached.
+            CheckpointError: the place is not to be reached, or all that are there are damaged, or beyond ``at_most``.
         """
         with self._reaching(f"the checkpoints in {self._uri} are not read"):
             self._remove_orphans()
+            passed_over = []
             for step in reversed(self.steps):
                 place = self.place(step)
                 if step > at_most:
                     log.warning("%s is passed over: the loss log ends before it", place)
+                    passed_over.append(f"losses.jsonl is whole up to step {at_most}, and it is of step {step}")
                     continue
                 try:
-                    state = self._read(place)
+                    state = self._read(place, step)
                 except DamagedFileError as error:
                     log.warning("%s is damaged and passed over (%s)", place, error)
+                    passed_over.append(str(error))
                     continue
                 self._good = [found for found in self.steps if found <= step]
                 return step, state
+        if passed_over:  # to begin anew in silence might cost weeks
+            raise CheckpointError(
+                f"none of the {len(passed_over)} checkpoints in {self._uri} can be gone on from (of the newest, {passed_over[0]}"
+                f"); bring the files back as they were, or delete {self._uri} to begin anew"
+            )
         return 0, {}
 
     def restore_best(self) -> tuple[int, State]:
@@ -165,7 +173,7 @@ class Checkpoints:
         place = storage.join(self._uri, BEST_NAME)
         with self._reaching(f"the best checkpoint in {place} is not read"):
             best = self.best
-            return (best.step, self._read(place)) if best else (0, {})
+            return (best.step, self._read(place, best.step)) if best else (0, {})
 
     def _write(self, place: str, step: int, state: Tensors, loss: float, prefix: str = "") -> Checkpoint:
         storage.make_directory(place)
@@ -184,8 +192,10 @@ class Checkpoints:
             storage.sync_directory(folder)
         return checkpoint
 
-    def _read(self, place: str) -> State:
+    def _read(self, place: str, step: int) -> State:
         checkpoint = describe(place)
+        if checkpoint.step != step:
+            raise DamagedFileError(f"{storage.join(place, CHECKPOINT_NAME)} tells of step {checkpoint.step}")
         if differs := differences(checkpoint.identity, self._identity):
             raise ConfigError(
                 f"{place} is a checkpoint of a run of other settings ({differs}); set them as they were to go on with it, "

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 
+import msgspec
 import orjson
 
 LOSSES_NAME = "losses.jsonl"
@@ -12,6 +13,14 @@ VALIDATION_NAME = "validation.jsonl"
 LOSS, GRADIENT_NORM = "loss", "gradient_norm"
 
 
+class _Line(msgspec.Struct):
+    step: int
+    loss: float
+
+
+_LINE = msgspec.json.Decoder(_Line)
+
+
 class LossLog:
     """Appends the losses of a run to a local file. Use as a context manager."""
 
@@ -19,7 +28,6 @@ class LossLog:
         self._path = path
         self._ends = _line_ends(path)
         self._stream = open(path, "ab")  # noqa: SIM115 (closed by __exit__)
-        self.cut(len(self._ends))  # what a killed run left of a last line
 
     @property
     def steps(self) -> int:
@@ -34,10 +42,11 @@ class LossLog:
     def read(self) -> list[float]:
         """The losses of the steps logged so far."""
         with open(self._path, "rb") as stream:
-            return [orjson.loads(line)["loss"] for _, line in zip(self._ends, stream, strict=False)]
+            return [_LINE.decode(line).loss for _, line in zip(self._ends, stream, strict=False)]
 
     def append(self, lines: Iterable[Mapping[str, float]]) -> None:
         """Adds a line a step; they outlive this process once this returns."""
+        self.cut(self.steps)  # what a killed run left of a last line
         for line in lines:
             content = orjson.dumps(dict(line), option=orjson.OPT_APPEND_NEWLINE)
             self._stream.write(content)
@@ -60,7 +69,14 @@ def _line_ends(path: str) -> list[int]:
     with open(path, "rb") as stream:
         for line in stream:
             position += len(line)
-            if not line.endswith(b"\n") or not line.startswith(b'{"step":%d,' % (len(ends) + 1)):
+            if not line.endswith(b"\n") or not _is_step(line, len(ends) + 1):
                 break
             ends.append(position)
     return ends
+
+
+def _is_step(line: bytes, step: int) -> bool:
+    try:
+        return _LINE.decode(line).step == step
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False

@@ -77,8 +77,9 @@ def read_tensors(uri: str, expected: FileDigest) -> dict[str, np.ndarray]:
     Raises:
         DamagedFileError: it is not, or there is no such file.
     """
-    if storage.size(uri) != expected.bytes:
-        raise DamagedFileError(f"{uri} has {storage.size(uri)} bytes of {expected.bytes}")
+    size = storage.size(uri)
+    if size != expected.bytes:
+        raise DamagedFileError(f"{uri} is missing" if size < 0 else f"{uri} has {size} bytes of {expected.bytes}")
     with storage.open_read(uri) as stream:
         digesting = _Digesting(stream)
         tensors = dict(_read_arrays(digesting, uri))

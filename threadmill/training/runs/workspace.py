@@ -1,26 +1,34 @@
 """The working files of a run, and which run they belong to: another one's checkpoints are never resumed by mistake."""
 
 import os
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-import orjson
+import msgspec
 
 from threadmill.datasets import storage
 from threadmill.errors import ConfigError
-from threadmill.training.runs.checkpoint_files import STEP_PREFIX
+from threadmill.training.runs.checkpoint_files import STEP_PREFIX, describe, published_steps
 from threadmill.training.runs.checkpoints import BEST_NAME
 from threadmill.training.runs.identity import Identity, differences
 from threadmill.training.runs.log_copies import LogCopies
 from threadmill.training.runs.losses import LOSSES_NAME, VALIDATION_NAME
 from threadmill.training.runs.reaching import reaching
 from threadmill.training.runs.status import STATUS_NAME
+from threadmill.training.runs.tensor_files import DamagedFileError
 
 MODEL_NAME = "model.keras"
 EVALUATION_NAME = "evaluation.json"
 
 _RUN_NAME = "run.json"
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """The content of run.json: whose a place is, and whether that run has come to its end."""
+
+    identity: Identity
+    finished: bool
 
 
 @dataclass(frozen=True)
@@ -66,8 +74,8 @@ class Workspace:
 
     @property
     def log_copies(self) -> LogCopies:
-        """The logs' copies beside checkpoints that are elsewhere."""
-        return LogCopies((self.losses, self.validation), self.checkpoints_uri if self.elsewhere else "")
+        """The logs' copies beside checkpoints that are elsewhere; of a finished run, beside all."""
+        return self._copies(self.checkpoints_uri if self.elsewhere else "")
 
     def claim(self, identity: Identity) -> None:
         """Makes the folder, and the place of the checkpoints, those of the run ``identity``: as they are if they were so
@@ -79,12 +87,15 @@ class Workspace:
         """
         owned = [_is_owned(place, identity) for place in self._places]
         if not owned[0]:
-            for path in (self.losses, self.validation):
-                storage.remove(path)
-            for folder in (self.tensorboard, self.export, self.checkpoints):  # last the one that tells whose they were
-                shutil.rmtree(folder, ignore_errors=True)
-            os.makedirs(self.checkpoints)
+            for path in (self.losses, self.validation, self.tensorboard, self.export):
+                storage.remove_tree(path)
+            for name in storage.list_names(self.checkpoints):
+                if name != _RUN_NAME:  # which tells to the last whose they were
+                    storage.remove_tree(storage.join(self.checkpoints, name))
+            os.makedirs(self.checkpoints, exist_ok=True)
             _write_owner(self.checkpoints, identity, finished=False)
+        elif not self.elsewhere:
+            self._copies(self.checkpoints).fetch()  # the logs of a finished model that is made again, as its files are gone
         if self.elsewhere and not owned[-1]:
             with reaching(f"{self.checkpoints_uri} is not claimed for the run's checkpoints"):
                 _clear(self.checkpoints_uri)
@@ -92,10 +103,14 @@ class Workspace:
                 _write_owner(self.checkpoints_uri, identity, finished=False)
 
     def finish(self, identity: Identity) -> None:
-        """Notes that the run has come to its end, so that another may have the folder."""
+        """Notes that the run has come to its end, so that another may have the folder; keeps its logs with its checkpoints."""
+        self._copies(self.checkpoints_uri if self.elsewhere else self.checkpoints).publish()
         for place in self._places:
             with reaching(f"the end of the run is not noted in {place}"):
                 _write_owner(place, identity, finished=True)
+
+    def _copies(self, uri: str) -> LogCopies:
+        return LogCopies((self.losses, self.validation), uri)
 
     @property
     def _places(self) -> list[str]:
@@ -106,11 +121,11 @@ def _is_owned(place: str, identity: Identity) -> bool:
     """True if ``place`` is the run's already, False if it may be taken."""
     with reaching(f"{place} is not read"):
         owner = _read_owner(place)
-    if owner is not None and owner["identity"] == dict(identity):
+    if owner is not None and owner.identity == dict(identity):
         return True
-    if owner is not None and not owner["finished"]:
+    if owner is not None and not owner.finished:
         raise ConfigError(
-            f"{place} holds an unfinished run of other settings ({differences(owner['identity'], identity)}); "
+            f"{place} holds an unfinished run of other settings ({differences(owner.identity, identity)}); "
             "set them as they were to go on with it, name another output, or delete that folder to begin anew"
         )
     return False
@@ -125,14 +140,16 @@ def _clear(place: str) -> None:
             storage.remove_tree(storage.join(place, name))
 
 
-def _read_owner(place: str) -> dict[str, Any] | None:
-    try:
-        owner: dict[str, Any] = orjson.loads(storage.read_bytes(storage.join(place, _RUN_NAME)))
-    except FileNotFoundError:
-        return None
-    return owner
+def _read_owner(place: str) -> _Owner | None:
+    """Whose a place is, by run.json, or where that is gone or damaged, by the newest checkpoint there: of an unfinished run."""
+    with suppress(FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(storage.read_bytes(storage.join(place, _RUN_NAME)), type=_Owner)
+    for step in reversed(published_steps(place)):
+        with suppress(DamagedFileError):
+            return _Owner(describe(storage.join(place, f"{STEP_PREFIX}{step}")).identity, finished=False)
+    return None
 
 
 def _write_owner(place: str, identity: Identity, *, finished: bool) -> None:
-    value = {"identity": dict(identity), "finished": finished}
-    storage.write_bytes(storage.join(place, _RUN_NAME), orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    content = msgspec.json.format(msgspec.json.encode(_Owner(dict(identity), finished)))
+    storage.write_bytes(storage.join(place, _RUN_NAME), content)
