@@ -24,7 +24,10 @@ def add_parsers(parsers: Parsers) -> None:
 
 def _run_export(arguments: argparse.Namespace) -> int:
     config = ExportConfig(**given_settings(ExportConfig, arguments))
-    from threadmill.training.export.stage import run_export
+    from threadmill.training.processes.preemption import leaving_at_sigterm
 
-    run_export(arguments.model, arguments.output, config, allow_partial=arguments.allow_partial)
+    with leaving_at_sigterm():
+        from threadmill.training.export.stage import run_export
+
+        run_export(arguments.model, arguments.output, config, allow_partial=arguments.allow_partial)
     return 0

@@ -39,9 +39,13 @@ def add_parsers(parsers: Parsers) -> None:
 def _run_train(arguments: argparse.Namespace) -> int:
     config = TrainingConfig(**given_settings(TrainingConfig, arguments))
     checkpoints = CheckpointConfig(**given_settings(CheckpointConfig, arguments))
-    from threadmill.training.stage import run_training
+    from threadmill.training.processes.preemption import leaving_at_sigterm
 
-    run_training(arguments.dataset, arguments.vocab, arguments.output, config, checkpoints, allow_partial=arguments.allow_partial)
+    with leaving_at_sigterm():
+        from threadmill.training.stage import run_training
+
+        places = arguments.dataset, arguments.vocab, arguments.output
+        run_training(*places, config, checkpoints, allow_partial=arguments.allow_partial)
     return 0
 
 
@@ -49,8 +53,12 @@ def _run_evaluate(arguments: argparse.Namespace) -> int:
     config = EvaluationConfig(**given_settings(EvaluationConfig, arguments))
     import orjson
 
-    from threadmill.training.evaluation.stage import run_evaluation
+    from threadmill.training.processes.preemption import leaving_at_sigterm
 
-    scores = run_evaluation(arguments.model, arguments.dataset, arguments.output, config, allow_partial=arguments.allow_partial)
+    with leaving_at_sigterm():
+        from threadmill.training.evaluation.stage import run_evaluation
+
+        places = arguments.model, arguments.dataset, arguments.output
+        scores = run_evaluation(*places, config, allow_partial=arguments.allow_partial)
     print(orjson.dumps(scores, option=orjson.OPT_INDENT_2).decode())
     return 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from threadmill.datasets.storage import TEMPORARY_PREFIX
-from threadmill.errors import InputError, PreemptedError, WorkerError
+from threadmill.errors import InputError, PreemptedError, ThreadmillError, WorkerError
 from threadmill.training.processes import launch as launch_module
 from threadmill.training.processes.launch import run_child
 from threadmill.training.runs.status import read_status
@@ -34,6 +34,8 @@ def work(status):
     status.update(state="training", step=3, steps=9, loss=1.5)
     if spec["do"] == "refuse": raise InputError("the records are gone; make them again")
     if spec["do"] == "fail": raise RuntimeError("out of cheese")
+    if spec["do"] == "write": open(os.path.join(spec["folder"], "no", "folder"), "w")
+    if spec["do"] == "die": print("I0000 00:00:1795288369.279940   18271 cudart_stub.cc:31] No cuda drivers", flush=True)
     if spec["do"] == "die": os.kill(os.getpid(), signal.SIGKILL)
     if spec["do"] == "wait": time.sleep(60)
     if spec["do"] == "deaf": preemption.asked(); status.update(checkpoint=2); time.sleep(60)
@@ -91,8 +93,13 @@ def test_any_other_error_is_told_in_one_line_and_its_log_shown(
     assert any("Traceback" in line for line in caplog.messages)
 
 
+def test_file_that_cannot_be_written_is_one_line(launch: Callable[[str], object], tmp_path: Path) -> None:
+    with pytest.raises(ThreadmillError, match=f"^{tmp_path}/no/folder: No such file or directory; check that it is there, writa"):
+        launch("write")
+
+
 def test_child_that_is_killed_is_told_and_noted(launch: Callable[[str], object], tmp_path: Path) -> None:
-    with pytest.raises(WorkerError, match="was killed by SIGKILL after step 3 of 9"):
+    with pytest.raises(WorkerError, match=r"was killed by SIGKILL after step 3 of 9 \(it wrote nothing\)"):
         launch("die")
 
     status = read_status(str(tmp_path))

@@ -59,6 +59,12 @@ def _do(work: Callable[[StatusFile], None], status: StatusFile) -> int:
         state = PREEMPTED if isinstance(error, PreemptedError) else FAILED
         status.update(state=state, exit_code=error.exit_code, error=str(error), error_kind=type(error).__name__)
         return error.exit_code
+    except OSError as error:  # a full disk, a folder that cannot be written
+        traceback.print_exc()
+        place = error.filename or "a file"
+        message = f"{place}: {error.strerror or error}; check that it is there, writable and has room, then run the same again"
+        status.update(state=FAILED, exit_code=ThreadmillError.exit_code, error=message, error_kind=ThreadmillError.__name__)
+        return ThreadmillError.exit_code
     except Exception as error:
         traceback.print_exc()
         status.update(state=FAILED, exit_code=1, error=_one_line(error), error_kind=type(error).__name__)

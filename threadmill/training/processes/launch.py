@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 _TAIL_LINES = 20
 _LEAVE_SECONDS = 30.0
+_NOTICE = re.compile(r"I\d{4} \d\d|WARNING: All log messages before absl")  # TensorFlow tells of its CPU at import
 
 
 def run_child(module: str, spec: object, folder: str, *, stage: str, unit: str) -> Status:
@@ -163,4 +165,4 @@ def _tail(path: str, begin: int) -> list[str]:
     with open(path, "rb") as stream:
         stream.seek(begin)
         lines = stream.read().decode(errors="replace").splitlines()
-    return [line for line in lines if line.strip()][-_TAIL_LINES:]
+    return [line for line in lines if line.strip() and not _NOTICE.match(line)][-_TAIL_LINES:]

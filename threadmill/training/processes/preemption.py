@@ -1,14 +1,32 @@
 """SIGTERM and SIGINT as the machine's request to leave: the loop saves a checkpoint; where there is none to save, at once."""
 
+import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 from threadmill.errors import PreemptedError
 from threadmill.training.runs.status import PREEMPTED, TRAINING, StatusFile
 
 LEAVING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextlib.contextmanager
+def leaving_at_sigterm() -> Iterator[None]:
+    """For the parent of a training process: within the block a SIGTERM, too, that comes before or after its child's time is a
+    `PreemptedError`, so that all ends with that exit code, and in order.
+    """
+    before = signal.signal(signal.SIGTERM, _raise)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _raise(_number: int, _frame: FrameType | None) -> None:
+    raise PreemptedError("asked to leave; nothing is lost, run the same again to go on")
 
 
 class Preemption:
