@@ -13,10 +13,12 @@ from threadmill.training.runs.utilisation import Cost, peak_flops
         ("NVIDIA L4", 1, "bfloat16", 121),
         ("NVIDIA L40S", 1, "bfloat16", 0),  # another, of which nothing is noted
         ("Tesla V100-SXM2-16GB", 1, "float32", 15.7),
+        ("Tesla V100-PCIE-32GB", 1, "float32", 14),
         ("Tesla T4", 1, "float32", 8.1),
         ("Quadro T400", 1, "float32", 0),
         ("TPU v3", 8, "bfloat16", 4 * 123),  # the eight cores of the four chips of a v3-8
         ("TPU v4", 4, "bfloat16", 1100),
+        ("TPU v4 lite", 1, "bfloat16", 137),
         ("TPU v5 lite", 1, "bfloat16", 197),
         ("TPU v5litepod", 1, "bfloat16", 197),
         ("TPU v5p", 1, "bfloat16", 459),

@@ -10,11 +10,12 @@ _TERA = 1e12
 
 # Dense peaks of one device as a backend lists it, in TFLOP/s: of bfloat16, and of float32 as the backends multiply it by
 # default (on TPUs in bfloat16 passes, on Ampere GPUs and later in TF32). The first whose words are in the device's name counts.
-# TPUs: Google's "TPU versions" pages (per chip; a v2 or v3 chip is two devices). GPUs: NVIDIA's data sheets of each, half of
-# what they state with sparsity. A T4 and a V100 have no bfloat16 units.
+# TPUs: Google's "TPU versions" pages (per chip; a v2 or v3 chip is two devices), of v4 lite JAX's own table (tpu_info.py).
+# GPUs: NVIDIA's data sheets of each, half of what they state with sparsity. A T4 and a V100 have no bfloat16 units.
 _PEAKS: tuple[tuple[str, float, float], ...] = (
     ("TPU v2", 22.5, 22.5),
     ("TPU v3", 61.5, 61.5),
+    ("TPU v4 lite", 137.0, 137.0),
     ("TPU v4", 275.0, 275.0),
     ("TPU v5 lite", 197.0, 197.0),
     ("TPU v5litepod", 197.0, 197.0),
@@ -31,6 +32,7 @@ _PEAKS: tuple[tuple[str, float, float], ...] = (
     ("H100", 989.5, 494.5),
     ("A100", 312.0, 156.0),
     ("L4", 121.0, 60.0),
+    ("V100-PCIE", 14.0, 14.0),
     ("V100", 15.7, 15.7),
     ("T4", 8.1, 8.1),
 )
