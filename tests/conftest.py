@@ -25,3 +25,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         os.environ.update(KERAS_BACKEND=_BACKENDS[_WORKER % len(_BACKENDS)], TF_CPP_MIN_LOG_LEVEL="3")
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # compiles in a quarter of the time
     return None
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Some tests are slow on one backend only."""
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        for item in items:
+            if item.get_closest_marker("slow_on_jax"):
+                item.add_marker(pytest.mark.slow)

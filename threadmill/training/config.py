@@ -9,7 +9,7 @@ from threadmill.training.models.presets import DIMENSIONS, PRESETS, SMALLEST, Mo
 BACKENDS = ("tensorflow", "jax")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """What a trained model depends on besides its records. AdamW's betas and epsilon are BERT's: 0.9, 0.999 and 1e-6."""
 

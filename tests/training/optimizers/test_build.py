@@ -48,3 +48,18 @@ def test_epsilon_is_berts(model: Any) -> None:
     epsilons = [build_optimizer(config(optimizer=name), build_schedule(config()), model).epsilon for name in ("adamw", "lamb")]
 
     assert epsilons == [1e-6, 1e-6]
+
+
+def test_adamw_adds_epsilon_before_the_bias_correction(model: Any) -> None:
+    """As BERT's own optimizer has it; seen where gradients are as small as epsilon."""
+    settings, weights, gradient = config(), model.trainable_variables, 1e-5
+    for variable in weights:
+        variable.assign(np.zeros(variable.shape))
+
+    gradients = [keras.ops.full(variable.shape, gradient) for variable in weights]
+    build_optimizer(settings, build_schedule(settings), model).apply(gradients, weights)
+
+    corrections = np.sqrt(1 - 0.999) / (1 - 0.9)
+    step = RATE * corrections * (0.1 * gradient) / (np.sqrt(0.001) * gradient + 1e-6)
+    for variable in weights:
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), -step, rtol=1e-3)
