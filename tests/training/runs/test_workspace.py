@@ -52,6 +52,16 @@ def test_unfinished_work_of_other_settings_is_refused_and_kept(tmp_path: Path, b
     assert "step-30" in storage.list_names(bucket or workspace.checkpoints)
 
 
+def test_run_that_never_came_to_a_checkpoint_makes_room_for_another_in_its_own_folder(tmp_path: Path) -> None:
+    Workspace(str(tmp_path), BUCKET).claim({**RUN, "steps": 500})
+    with pytest.raises(ConfigError, match=f"{BUCKET} holds an unfinished run"):  # another machine's may be at work there
+        Workspace(str(tmp_path), BUCKET).claim(RUN)
+
+    Workspace(str(tmp_path)).claim(RUN)
+    with pytest.raises(ConfigError, match=f"{tmp_path}/checkpoints holds an unfinished run"):
+        begin(tmp_path).claim({**RUN, "steps": 500})
+
+
 def test_finished_run_makes_room_for_another(tmp_path: Path) -> None:
     workspace = begin(tmp_path)
     workspace.finish(RUN)

@@ -8,7 +8,7 @@ import msgspec
 
 from threadmill.datasets import storage
 from threadmill.errors import ConfigError
-from threadmill.training.runs.checkpoint_files import STEP_PREFIX, describe, published_steps
+from threadmill.training.runs.checkpoint_files import STEP_PREFIX, describe, is_published, published_steps
 from threadmill.training.runs.checkpoints import BEST_NAME
 from threadmill.training.runs.identity import Identity, differences
 from threadmill.training.runs.log_copies import LogCopies
@@ -85,7 +85,7 @@ class Workspace:
             ConfigError: one holds the unfinished work of another run; the message names the settings that differ.
             CheckpointError: the place of the checkpoints is not to be reached.
         """
-        owned = [_is_owned(place, identity) for place in self._places]
+        owned = [_is_owned(place, identity, locked=place == self.checkpoints) for place in self._places]
         if not owned[0]:
             for path in (self.losses, self.validation, self.tensorboard, self.export):
                 storage.remove_tree(path)
@@ -117,13 +117,18 @@ class Workspace:
         return [self.checkpoints, *([self.checkpoints_uri] if self.elsewhere else [])]
 
 
-def _is_owned(place: str, identity: Identity) -> bool:
-    """True if ``place`` is the run's already, False if it may be taken."""
+def _is_owned(place: str, identity: Identity, *, locked: bool) -> bool:
+    """True if ``place`` is the run's already, False if it may be taken.
+
+    Args:
+        locked: nobody else is at work there, so that a run which has no checkpoint yet has nothing to go on from: settings
+            that were refused at its start, say, can be mended.
+    """
     with reaching(f"{place} is not read"):
         owner = _read_owner(place)
     if owner is not None and owner.identity == dict(identity):
         return True
-    if owner is not None and not owner.finished:
+    if owner is not None and not owner.finished and not (locked and not _has_checkpoints(place)):
         raise ConfigError(
             f"{place} holds an unfinished run of other settings ({differences(owner.identity, identity)}); "
             "set them as they were to go on with it, name another output, or delete that folder to begin anew"
@@ -138,6 +143,10 @@ def _clear(place: str) -> None:
     for name in storage.list_names(place):
         if name.startswith(STEP_PREFIX) or name in (BEST_NAME, LOSSES_NAME, VALIDATION_NAME, STATUS_NAME):
             storage.remove_tree(storage.join(place, name))
+
+
+def _has_checkpoints(place: str) -> bool:
+    return bool(published_steps(place)) or is_published(storage.join(place, BEST_NAME))
 
 
 def _read_owner(place: str) -> _Owner | None:
