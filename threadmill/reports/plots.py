@@ -157,7 +157,7 @@ def loss_plot(curves: Mapping[str, LossCurve], baseline: float | None) -> str:
 
     Args:
         curves: by name, the total (``loss``) first.
-        baseline: to be compared with ``masked_lm_loss``, where that is told.
+        baseline: to be compared with ``masked_loss``, where that is told.
     """
 
     def draw(axes: Axes) -> None:

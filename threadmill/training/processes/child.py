@@ -21,6 +21,9 @@ _WATCH_SECONDS = 0.5
 # op determinism they give equal bytes on one kind of machine.
 _ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
+# For JAX, whose sums over a GPU's threads come in any order otherwise: a resumed run would not have the same losses.
+_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+
 
 def run(
     folder: str,
@@ -45,6 +48,8 @@ def run(
     if parent:
         _die_with(parent)
     os.environ.update(_ENVIRONMENT, KERAS_BACKEND=backend)
+    if backend == "jax":
+        os.environ["XLA_FLAGS"] = f"{_DETERMINISTIC} {os.environ.get('XLA_FLAGS', '')}".rstrip()  # of two, the last holds
     status = StatusFile(folder)
     (preemption or Preemption()).listen(status)
     with status.beating():
