@@ -32,11 +32,12 @@ ui: install ## start Airflow on 127.0.0.1:8080 (PORT=N for another port); Ctrl-C
 
 test: install ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not keras'
-	@TEST_BACKENDS=tensorflow,jax $(BIN)/python -m pytest -n 2 --dist each -m 'keras and not slow' tests/training
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'keras and not slow' tests/training
 
-test-slow: install ## run the slow tests: kills in the middle, TensorFlow's own readers
+test-slow: install ## run the slow tests: kills in the middle, training on JAX, TensorFlow's own readers
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow and not keras'
-	@TEST_BACKENDS=tensorflow,jax $(BIN)/python -m pytest -n 2 --dist each -m 'keras and slow' tests/training
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'keras and slow' tests/training
+	@TEST_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m keras tests/training
 
 test-interop: install ## read what we write with the software of others, and train without Airflow, in environments of their own
 	@test -x .interop/bin/python || $(PYTHON) -m venv .interop

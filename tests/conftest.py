@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("threadmill", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("threadmill")
 
-# Keras has one backend a process: with `pytest -n 2 --dist each`, each worker has its own of those named here.
-_BACKENDS = os.environ.get("TEST_BACKENDS", "tensorflow").split(",")
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+# Keras has one backend a process.
+_BACKEND = os.environ.get("TEST_BACKEND", "tensorflow")
 _KERAS_MARK = "pytestmark = pytest.mark.keras"
 
 
@@ -22,15 +21,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.suffix == ".py" and _KERAS_MARK in collection_path.read_text():
         if "not keras" in config.getoption("markexpr"):
             return True
-        os.environ.update(KERAS_BACKEND=_BACKENDS[_WORKER % len(_BACKENDS)], TF_CPP_MIN_LOG_LEVEL="3")
+        os.environ.update(KERAS_BACKEND=_BACKEND, TF_CPP_MIN_LOG_LEVEL="3")
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # compiles in a quarter of the time
     return None
-
-
-@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Some tests are slow on one backend only."""
-    if os.environ.get("KERAS_BACKEND") == "jax":
-        for item in items:
-            if item.get_closest_marker("slow_on_jax"):
-                item.add_marker(pytest.mark.slow)

@@ -129,6 +129,7 @@ def test_killed_run_is_resumed_by_its_like_only_and_ends_as_the_undisturbed_one(
     assert status.resumed_from >= 30  # it did go on from a checkpoint
 
 
+@pytest.mark.slow
 def test_killed_run_on_jax_ends_as_the_undisturbed_one(inputs: tuple[str, str], tmp_path: Path) -> None:
     config, undisturbed, killed = replace(BUSY, backend="jax"), tmp_path / "undisturbed", tmp_path / "killed"
     expected = run_training(*inputs, str(undisturbed), config, BY_THE_CLOCK)
@@ -220,6 +221,7 @@ def test_evaluation_wants_a_model_and_records_of_its_vocabulary(
         EvaluationStage(str(undisturbed), inputs[0], EvaluationConfig(split="test")).plan()
 
 
+@pytest.mark.slow
 def test_roberta_is_trained_and_evaluated_on_records_without_masks(tmp_path: Path) -> None:
     records, vocabulary = made_inputs(tmp_path, roberta, "roberta")
     config = TrainingConfig(model="roberta-tiny", steps=30, batch_size=16)

@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("backend", "distributions"),
-    [("tensorflow", ["data"]), ("jax", ["data"]), pytest.param("jax", ["model", "model 2"], marks=pytest.mark.slow)],
+    ("backend", "distributions"), [("tensorflow", ["data"]), ("jax", ["data"]), ("jax", ["model", "model 2"])]
 )
 def test_losses_on_four_devices_are_those_on_one(backend: str, distributions: list[str]) -> None:
     one, *several = trained(backend, "one", *distributions)

@@ -13,7 +13,6 @@ PRESET = ModelPreset(1, 16, 2, 32, 1e-3, architecture=ENCODER_DECODER, encoder_l
 SEQ, TARGET, TOKENS, CLS = 10, 20, 30, 2
 
 
-@pytest.mark.slow_on_jax
 def test_likelihoods_are_those_of_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likelihood, "_LOGITS", 16 * TOKENS * 5)  # batches of a few pairs, the last one not full
     monkeypatch.setattr(likelihood, "_CONTEXTS", 3)

@@ -75,7 +75,6 @@ def unigram_loss(train: RecordFiles, held_out: RecordFiles, ids: str, weights: s
     return -float((counts[1] * np.log(probabilities)).sum() / counts[1].sum())
 
 
-@pytest.mark.slow_on_jax
 @pytest.mark.parametrize(
     ("objective", "kind", "term", "output", "ids", "weights", "tokens"),
     [

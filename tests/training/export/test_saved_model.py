@@ -26,7 +26,6 @@ for folder in sys.argv[1:]:
 """
 
 
-@pytest.mark.slow_on_jax
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the exporter writes it with TensorFlow")
 def test_plain_tensorflow_gives_the_same_outputs(tmp_path: Path) -> None:
     from threadmill.training.export.saved_model import write_saved_model

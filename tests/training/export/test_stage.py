@@ -23,7 +23,6 @@ def digests(found: Manifest) -> dict[str, str]:
     return {shard.name: shard.sha256 for shard in found.shards}
 
 
-@pytest.mark.slow_on_jax
 def test_model_is_exported_from_the_shell_once(tmp_path: Path) -> None:
     model, output = model_dataset(tmp_path / "model", "bert", made_model("bert")), tmp_path / "out"
     command = ["--quiet", "export", str(model), "--to", "huggingface", "--output", str(output)]

@@ -58,7 +58,6 @@ def replies(folder: Path, contexts: Sequence[Sequence[str]], config: GenerationC
     return list(replier.answer([replier.read(turns, "it") for turns in contexts], first))
 
 
-@pytest.mark.slow_on_jax
 def test_replies_are_those_of_the_whole_model(folder: Path, model: keras.Model) -> None:
     config = GenerationConfig(search="beam", beam_size=3, num_replies=2, min_length=2)
     ids = [[6, 7, 8], [9, 10, SEP, 11], [16, 17, 18, SEP, 19, 20, 21, 22, 23]]  # of the last one the newest turns that fit
@@ -71,7 +70,6 @@ def test_replies_are_those_of_the_whole_model(folder: Path, model: keras.Model) 
     assert len({reply for of_one in found for reply in of_one}) > 2  # they differ
 
 
-@pytest.mark.slow_on_jax
 def test_draws_depend_on_seed_and_number(folder: Path, model: keras.Model) -> None:
     config = GenerationConfig(search="nucleus", temperature=3.0, top_p=1.0, num_replies=2, seed=3)
     found = replies(folder, CONTEXTS, config)
@@ -83,7 +81,6 @@ def test_draws_depend_on_seed_and_number(folder: Path, model: keras.Model) -> No
     assert words <= {f"w{number}" for number in range(TOKENS - FIRST)}  # no special token
 
 
-@pytest.mark.slow_on_jax
 def test_text_is_continued_in_the_room_that_is_left(tmp_path: Path) -> None:
     model = make_model(tmp_path / "causal", "causal")
     config = GenerationConfig(search="greedy", min_length=100, block_ngram=0)

@@ -104,7 +104,6 @@ def test_more_tokens_than_positions_are_refused(kind: str) -> None:
         next_token(np.arange(3), np.array([14, 15, 16]))
 
 
-@pytest.mark.slow_on_jax
 def test_mixed_precision_decodes_with_logits_in_float32() -> None:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -63,7 +63,6 @@ def assert_equal(found: list[Arrays], wanted: list[Arrays]) -> None:
             np.testing.assert_allclose(mine[name], other[name], rtol=2e-5, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.slow_on_jax
 def test_each_step_is_optaxs() -> None:
     assert_equal(ours(Lamb(RATE, DECAY)), optaxs(optax.lamb(RATE, weight_decay=DECAY)))
 
