@@ -16,7 +16,7 @@ from threadmill.reports.summary import first_documents
 # The stages in the road's order. Their datasets are looked for in the run's folder, and among what these were made from.
 _ROAD = (
     *("corpus", "ingest", "threads", "conversations", "dialogues", "deduplicate"),
-    *("vocabulary", "records", "train", "evaluate", "report"),
+    *("vocabulary", "records", "train", "evaluate", "export", "report"),
 )
 
 
