@@ -10,13 +10,13 @@ from tests.corpora.dialogues.reading import write_files
 from threadmill.conversations.formats import encode
 from threadmill.corpora.dialogues.content import read_content, read_lines
 from threadmill.corpora.dialogues.parts import DialoguePart, cut_source
-from threadmill.corpora.dialogues.sources import DialogueSource
+from threadmill.corpora.source import Source
 from threadmill.errors import InputError
 
 
 def parts_of(path: str, format: str, part_bytes: int) -> list[tuple[int, bytes]]:
     """Number of the first line or record, and content, of each part."""
-    parts: list[DialoguePart] = list(cut_source(DialogueSource("x", path, format), "", part_bytes))
+    parts: list[DialoguePart] = list(cut_source(Source("x", path, format), "", part_bytes))
     return [(part.first, b"".join(read_content(path, part.start, part.stop))) for part in parts]
 
 

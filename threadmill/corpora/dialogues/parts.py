@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from threadmill.corpora.dialogues.config import NUMBERED, PARLAI, TFRECORD
 from threadmill.corpora.dialogues.content import read_frames, read_lines
 from threadmill.corpora.dialogues.parlai_text import begins_episode, ends_episode
-from threadmill.corpora.dialogues.sources import DialogueSource
+from threadmill.corpora.source import Source
 
 PART_BYTES = 16 << 20
 
@@ -21,14 +21,14 @@ class DialoguePart:
         fingerprint: the source's, when it was planned.
     """
 
-    source: DialogueSource
+    source: Source
     start: int
     stop: int
     first: int
     fingerprint: str = ""
 
 
-def cut_source(source: DialogueSource, fingerprint: str, part_bytes: int = PART_BYTES) -> Iterator[DialoguePart]:
+def cut_source(source: Source, fingerprint: str, part_bytes: int = PART_BYTES) -> Iterator[DialoguePart]:
     """The parts, each of ``part_bytes`` at least but for the last. Reads the source once.
 
     Raises:
@@ -45,7 +45,7 @@ def cut_source(source: DialogueSource, fingerprint: str, part_bytes: int = PART_
         yield DialoguePart(source, start, place, first, fingerprint)
 
 
-def _units(source: DialogueSource) -> Iterator[tuple[int, bool]]:
+def _units(source: Source) -> Iterator[tuple[int, bool]]:
     """The bytes of each line or record, and whether a part may begin with it."""
     if source.format == TFRECORD:
         return ((size, True) for size in read_frames(source.uri))

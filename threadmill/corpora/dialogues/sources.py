@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 
@@ -11,6 +11,7 @@ from threadmill.corpora.addresses import is_on_the_web, public_uri
 from threadmill.corpora.dialogues.config import ACTS, AUTO, JSON_LINES, NUMBERED, PARLAI, SOURCE_FORMATS, TFRECORD
 from threadmill.corpora.dialogues.content import BYTE_ORDER_MARK, read_beginning
 from threadmill.corpora.encodings import refuse_no_text
+from threadmill.corpora.source import Source
 from threadmill.corpora.source_files import folder_files, refuse_irregular
 from threadmill.datasets import storage
 from threadmill.datasets.manifest import MANIFEST_NAME
@@ -28,24 +29,7 @@ _NUMBERED_LINE = re.compile(rb"\d+ [^\r\n]*\t")
 _PARLAI_LINE = re.compile(rb"(?:[a-z_]+:[^\t\r\n]*\t)*text:", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class DialogueSource:
-    """A file of dialogues.
-
-    Attributes:
-        name: unique among the sources, and the same wherever they lie.
-        uri: the file.
-        format: one of `SOURCE_FORMATS`.
-        split: the split that all of it is of; "" where a hash of each dialogue decides.
-    """
-
-    name: str
-    uri: str
-    format: str
-    split: str = ""
-
-
-def find_dialogues(uris: Sequence[str], format: str) -> list[DialogueSource]:
+def find_dialogues(uris: Sequence[str], format: str) -> list[Source]:
     """The files at the given URIs, each a file, a folder of them, or a web address.
 
     Args:
@@ -61,7 +45,7 @@ def find_dialogues(uris: Sequence[str], format: str) -> list[DialogueSource]:
     alike = Counter(name for name, _ in files)
     names = [name if alike[name] == 1 else f"{number}-{name}" for number, (name, _) in enumerate(files)]
     sources = [
-        DialogueSource(name, uri, source_format(uri) if format == AUTO else format, named_split(path))
+        Source(name, uri, source_format(uri) if format == AUTO else format, named_split(path))
         for name, (path, uri) in zip(names, files, strict=True)
     ]
     if {source.split for source in sources} & {"validation", "test"}:

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from threadmill.corpora.addresses import public_uri
+from threadmill.corpora.source import Source
 from threadmill.corpora.text.config import CorpusConfig
 from threadmill.corpora.text.line_kernels import gather_slices
 from threadmill.corpora.text.lines import line_bounds
-from threadmill.corpora.text.source import Source
 from threadmill.corpora.text.tables import Columns, beginning, cleans_html, row_documents, wanted_fields
 from threadmill.corpora.text.text_blocks import TextBlock, read_head, read_text_blocks
 from threadmill.corpora.text.texts import DeadLetter, Integers, Texts

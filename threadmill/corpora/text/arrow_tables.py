@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from threadmill.corpora.addresses import public_uri
 from threadmill.corpora.reddit.sources import readable
+from threadmill.corpora.source import Source
 from threadmill.corpora.text.config import CorpusConfig
-from threadmill.corpora.text.source import Source
 from threadmill.corpora.text.tables import DEFAULT_FIELD, Columns, beginning, cleans_html, row_documents, wanted_fields
 from threadmill.corpora.text.texts import DeadLetter, Texts
 from threadmill.datasets import storage

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from threadmill.corpora.addresses import public_uri
+from threadmill.corpora.source import Source
 from threadmill.corpora.text.config import CorpusConfig
-from threadmill.corpora.text.source import Source
 from threadmill.corpora.text.tables import DEFAULT_FIELD, Columns, beginning, cleans_html, row_documents
 from threadmill.corpora.text.text_blocks import TextBlock, read_head, read_text_blocks
 from threadmill.corpora.text.texts import DeadLetter, Texts

@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from threadmill.corpora.source import Source
 from threadmill.corpora.text.characters import character_table
 from threadmill.corpora.text.config import CorpusConfig
 from threadmill.corpora.text.line_kernels import document_ends
-from threadmill.corpora.text.source import Source
 from threadmill.corpora.text.text_blocks import TextBlock, check_utf8, read_text_blocks
 from threadmill.corpora.text.texts import Integers, Texts
 

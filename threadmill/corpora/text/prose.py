@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from threadmill.corpora.source import Source
 from threadmill.corpora.text.config import CorpusConfig
 from threadmill.corpora.text.lines import line_bounds
-from threadmill.corpora.text.source import Source
 from threadmill.corpora.text.text_blocks import TextBlock, check_utf8, last_paragraph_end, read_head, read_text_blocks
 from threadmill.corpora.text.texts import Texts
 from threadmill.corpora.text.wrapping import paragraph_ends, wrap_width

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
+from threadmill.corpora.source import Source
 from threadmill.corpora.text.amazon import read_amazon
 from threadmill.corpora.text.arrow_tables import read_arrow, read_parquet
 from threadmill.corpora.text.config import AUTO, CorpusConfig
 from threadmill.corpora.text.json_lines import read_json_lines
 from threadmill.corpora.text.lines import read_lines
 from threadmill.corpora.text.prose import DOCUMENT_LINES, read_prose
-from threadmill.corpora.text.source import Source
 from threadmill.corpora.text.texts import Texts
 
 # From a source, its blocks; each is read to documents when called, on whatever thread that is.

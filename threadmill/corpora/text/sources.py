@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from threadmill.corpora.addresses import is_on_the_web, public_uri
+from threadmill.corpora.source import Source
 from threadmill.corpora.source_files import folder_files, refuse_irregular
 from threadmill.corpora.text.config import AUTO
 from threadmill.corpora.text.formats import source_format
 from threadmill.corpora.text.huggingface import arrow_files, is_saved_dataset
-from threadmill.corpora.text.source import Source
 from threadmill.datasets import storage
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.errors import InputError

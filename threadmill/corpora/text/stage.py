@@ -12,11 +12,11 @@ import orjson
 
 from threadmill.corpora.addresses import public_uri
 from threadmill.corpora.reddit.sources import refuse_change, source_state
+from threadmill.corpora.source import Source
 from threadmill.corpora.text.characters import character_table
 from threadmill.corpora.text.config import CorpusConfig
 from threadmill.corpora.text.preparation import prepare
 from threadmill.corpora.text.readers import READERS, most_lines, passage_lines, splits_sentences
-from threadmill.corpora.text.source import Source
 from threadmill.corpora.text.sources import find_sources
 from threadmill.corpora.text.texts import DeadLetter, Prepared, Texts
 from threadmill.corpora.text.writing import CorpusWriter
