@@ -34,4 +34,5 @@ def test_loaded_model_gives_the_same_logits_and_still_shares_its_embedding(kind:
     loaded = keras.models.load_model(tmp_path / "export" / "model.keras")
     assert loaded.count_params() == model.count_params()
     before, after = outputs_of(model, inputs), outputs_of(loaded, inputs)
-    assert max(float(np.abs(before[name] - after[name]).max()) for name in before) == 0
+    for name in before:  # the same numbers, but a kernel on several threads may sum them in another order
+        np.testing.assert_allclose(after[name], before[name], rtol=0, atol=1e-5)
