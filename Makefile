@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := airflow,train,jax,dev,bench
+EXTRAS := airflow,airflow-gcp,gcp,postgres,train,jax,dev,bench
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-interop lint bench ui constraints clean

@@ -51,3 +51,15 @@ class PreemptedError(ThreadmillError):
     """The machine asked a run to leave, and its state is saved; the same call goes on from there."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: a fault that passes
+
+
+class RemoteWorkError(ThreadmillError):
+    """A job on a remote service failed, or the service did; the same call can succeed later, and adopts what it started."""
+
+
+class RemoteCancelledError(ThreadmillError):
+    """Somebody cancelled a job on a remote service; the run must not start it again by itself."""
+
+
+class BudgetError(ThreadmillError):
+    """A run would cost more than its budget."""

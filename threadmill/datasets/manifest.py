@@ -61,6 +61,7 @@ class Manifest:
         statistics: what a stage measured on the way, for reports and checks.
         partial: True where the input was known to be incomplete.
         created_at: ISO 8601, UTC; outside the digest.
+        jobs: the remote jobs that worked for it, each as `threadmill.cloud.work.JobRecord`; outside the digest.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Manifest:
     statistics: Mapping[str, Any] = field(default_factory=dict)
     partial: bool = False
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    jobs: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def config_digest(self) -> str:
@@ -83,7 +85,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the manifest less created_at and the inputs' places: equal content, equal digest."""
+        """SHA-256 (hex) of the manifest less created_at, jobs and the inputs' places: equal content, equal digest."""
         value = self._content()
         for entry in value["inputs"]:
             del entry["uri"]
@@ -96,7 +98,7 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the file."""
-        return {**self._content(), "digest": self.digest, "created_at": self.created_at}
+        return {**self._content(), "digest": self.digest, "created_at": self.created_at, "jobs": list(self.jobs)}
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -130,6 +132,7 @@ class Manifest:
             statistics=value["statistics"],
             partial=value["partial"],
             created_at=value["created_at"],
+            jobs=tuple(value.get("jobs", ())),  # those of 2026-11 and before have none
         )
 
 

@@ -6,6 +6,7 @@ from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.errors import InputError
 
 RECEIPTS = ".receipts"  # the folder of the tasks that are done, as long as others are not
+PHASES = ".phases"  # the folder of the datasets between a stage's phases
 
 
 def refuse_unfinished(uri: str) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import orjson
 
+from threadmill.cloud.work import JOBS
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.digest import canonical_json
 from threadmill.datasets.manifest import MANIFEST_NAME, FileEntry
 from threadmill.datasets.shards import ShardName
-from threadmill.datasets.unfinished import RECEIPTS
+from threadmill.datasets.unfinished import PHASES, RECEIPTS
 from threadmill.engine.stage import TaskResult
 
 
@@ -60,7 +61,8 @@ def tidy(uri: str) -> None:
     _remove_temporaries(uri)
     folder = storage.join(uri, RECEIPTS)
     if storage.exists(storage.join(uri, MANIFEST_NAME)):
-        storage.remove_tree(folder)
+        for name in (RECEIPTS, JOBS, PHASES):
+            storage.remove_tree(storage.join(uri, name))
     else:
         storage.remove_empty_directory(folder)
 

@@ -1,28 +1,41 @@
 """Runs a stage to a finished dataset: skips what is done, leaves no manifest unless all is in place."""
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
+from typing import Any, cast
 
+import orjson
+
+from threadmill.cloud.work import JOBS, Waiting, wait
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.digest import config_json, json_digest
 from threadmill.datasets.lock import writer_lock
 from threadmill.datasets.manifest import MANIFEST_NAME, Manifest, find_manifest, write_manifest
+from threadmill.datasets.unfinished import PHASES
 from threadmill.engine.local import available_workers, run_tasks
+from threadmill.engine.phases import StageRun
 from threadmill.engine.progress import Progress
 from threadmill.engine.receipts import are_whole, collect_receipts, mark_unfinished, tidy, write_receipt
+from threadmill.engine.site import Site, settings_site, shell_identity
 from threadmill.engine.stage import MapStage, Plan, Stage, StreamStage, Task, TaskResult
-from threadmill.errors import InputError, IntegrityError
+from threadmill.errors import InputError, IntegrityError, RemoteWorkError
 
 log = logging.getLogger(__name__)
 
 
 def run_stage(
-    stage: Stage, uri: str, *, name: str | None = None, workers: int | None = None, allow_partial: bool = False
+    stage: Stage,
+    uri: str,
+    *,
+    name: str | None = None,
+    workers: int | None = None,
+    allow_partial: bool = False,
+    site: Site | None = None,
 ) -> Manifest:
-    """Runs ``stage`` and writes its dataset at ``uri``.
+    """Runs ``stage`` and writes its dataset at ``uri``, waiting for remote work where there is any.
 
     A dataset that is there already, of the same stage version, config and inputs, is left as it is; one of others is
     replaced. Tasks that a killed run had finished are not done again.
@@ -31,6 +44,7 @@ def run_stage(
         name: the dataset's name; the folder's name by default.
         workers: processes at most; as many as there are cores by default.
         allow_partial: take inputs that are known to be incomplete for whole; what is made of them is marked alike.
+        site: where the work is done; as the settings say by default.
 
     Raises:
         DatasetLockedError: another process is writing it.
@@ -38,30 +52,78 @@ def run_stage(
             another stage, which this run would delete.
         ThreadmillError: the stage could not finish; there is no manifest then.
     """
+    site = site or settings_site(shell_identity(stage.name, uri), workers)
+    steps = stage_steps(stage, uri, site=site, name=name, allow_partial=allow_partial)
+    while True:
+        try:
+            wait(next(steps))
+        except StopIteration as end:
+            return cast(Manifest, end.value)
+
+
+def stage_steps(
+    stage: Stage, uri: str, *, site: Site, name: str | None = None, allow_partial: bool = False
+) -> Generator[Waiting, None, Manifest]:
+    """Runs ``stage`` as `run_stage` does, but yields remote work instead of waiting for it; returns the manifest.
+
+    Who has waited goes on with the next step, or, in another process, takes all of the run up again from its beginning: what
+    is done, and what is under way, is found by its name.
+    """
     made = storage.make_directory(uri)
     try:
-        return _run_locked(stage, uri, name, workers, allow_partial)
+        with writer_lock(uri):
+            plan = _checked_plan(stage, uri, allow_partial)
+            run = StageRun(plan, uri, _run_key(stage, plan), site)
+            phases = stage.phases(run)
+            try:
+                existing = _existing(stage, plan, uri)
+                if existing is not None:
+                    log.info("%s: %s is up to date", stage.name, uri)
+                    return existing
+                if not phases:
+                    return _run(stage, run, name or storage.name_of(uri))
+            finally:
+                if not phases:
+                    tidy(uri)
+        # No lock while others work: their jobs have names, and there is one of a name at a time.
+        for phase in phases:
+            yield from phase.steps()
+        manifest = _finish_phases(stage, run, name or storage.name_of(uri))
+        for phase in phases:
+            phase.clean_up()
+        return manifest
     finally:
         for folder in made or [uri]:
             storage.remove_empty_directory(folder)  # where it failed before it wrote anything
 
 
-def _run_locked(stage: Stage, uri: str, name: str | None, workers: int | None, allow_partial: bool) -> Manifest:
-    with writer_lock(uri):
-        plan = stage.plan()
-        if plan.partial and not (allow_partial or stage.takes_partial):
-            raise InputError(_partial_inputs(stage, plan))
-        _refuse_other_dataset(stage, plan, uri)
-        if not plan.tasks:
-            raise InputError(f"{stage.name}: nothing to do, its inputs hold no records; name other inputs")
+def _checked_plan(stage: Stage, uri: str, allow_partial: bool) -> Plan:
+    plan = stage.plan()
+    if plan.partial and not (allow_partial or stage.takes_partial):
+        raise InputError(_partial_inputs(stage, plan))
+    _refuse_other_dataset(stage, plan, uri)
+    if not plan.tasks:
+        raise InputError(f"{stage.name}: nothing to do, its inputs hold no records; name other inputs")
+    return plan
+
+
+def _finish_phases(stage: Stage, run: StageRun, name: str) -> Manifest:
+    """The manifest, from the receipts that the phases left; or theirs, where a phase has written it itself."""
+    with writer_lock(run.uri):
         try:
-            existing = _existing(stage, plan, uri)
-            if existing is not None:
-                log.info("%s: %s is up to date", stage.name, uri)
-                return existing
-            return _run(stage, plan, uri, name or storage.name_of(uri), workers or available_workers())
+            manifest = _existing(stage, run.plan, run.uri)
+            if manifest is not None:
+                return _with_jobs(run.uri, manifest)
+            done = collect_receipts(run.uri, run.key)
+            missing = [task.name for task in run.plan.tasks if task.name not in done]
+            if missing:
+                raise RemoteWorkError(
+                    f"{stage.name}: {len(missing)} of {len(run.plan.tasks)} tasks have left no result in {run.uri} "
+                    f"(such as {missing[0]}), though the work is over; run it again to do these"
+                )
+            return _finish(stage, run.plan, run.uri, name, [done[task.name] for task in run.plan.tasks])
         finally:
-            tidy(uri)
+            tidy(run.uri)
 
 
 def _refuse_other_dataset(stage: Stage, plan: Plan, uri: str) -> None:
@@ -84,19 +146,19 @@ def _partial_inputs(stage: Stage, plan: Plan) -> str:
     )
 
 
-def _run(stage: Stage, plan: Plan, uri: str, name: str, workers: int) -> Manifest:
-    key = _run_key(stage, plan)
-    done = collect_receipts(uri, key)
+def _run(stage: Stage, run: StageRun, name: str) -> Manifest:
+    plan, uri = run.plan, run.uri
+    done = collect_receipts(uri, run.key)
     mark_unfinished(uri)
     pending = [task for task in plan.tasks if task.name not in done]
     if done:
         log.info("%s: %d of %d tasks were done before", stage.name, len(done), len(plan.tasks))
     with (
-        closing(_results(stage, pending, uri, workers)) as results,  # no worker writes on when the lock is given up
+        closing(_results(stage, pending, uri, run.site.workers or available_workers())) as results,  # none writes on unlocked
         Progress(stage.name, stage.unit, len(pending)) as progress,
     ):
         for result in results:
-            write_receipt(uri, key, result)
+            write_receipt(uri, run.key, result)
             done[result.name] = result
             progress.advance(result.counters.read)
     return _finish(stage, plan, uri, name, [done[task.name] for task in plan.tasks])
@@ -131,9 +193,30 @@ def _finish(stage: Stage, plan: Plan, uri: str, name: str, results: Sequence[Tas
         counters=counters,
         statistics=stage.statistics([result.statistics for result in results]),
         partial=plan.partial or any(result.partial for result in results),
+        jobs=_jobs(uri),
     )
     write_manifest(uri, manifest)
     log.info("%s: %s", stage.name, _funnel_line(counters, stage.unit))
+    return manifest
+
+
+def _jobs(uri: str) -> tuple[Mapping[str, Any], ...]:
+    """What is known of the remote jobs that worked for the dataset at ``uri``, and for those between its phases."""
+    folder = storage.join(uri, JOBS)
+    records = [orjson.loads(storage.read_bytes(storage.join(folder, name))) for name in storage.list_names(folder)]
+    for name in storage.list_names(storage.join(uri, PHASES)):
+        manifest = find_manifest(storage.join(uri, PHASES, name))
+        records.extend(manifest.jobs if manifest else ())
+    return tuple(records)
+
+
+def _with_jobs(uri: str, manifest: Manifest) -> Manifest:
+    """The manifest that a remote machine wrote, with the jobs that it cannot know of."""
+    known = {(job["kind"], job["id"]) for job in manifest.jobs}
+    jobs = [job for job in _jobs(uri) if (job["kind"], job["id"]) not in known]
+    if jobs:
+        manifest = replace(manifest, jobs=(*manifest.jobs, *jobs))
+        write_manifest(uri, manifest)
     return manifest
 
 

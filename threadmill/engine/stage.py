@@ -5,12 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.manifest import Field, FileEntry, InputEntry
 from threadmill.datasets.shards import ShardName
+
+if TYPE_CHECKING:
+    from threadmill.engine.phases import Phase, StageRun
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,12 @@ class Stage(ABC):
     def plan(self) -> Plan:
         """Looks at the inputs (and no more of them than it must) and says what will be done."""
 
+    def phases(self, run: "StageRun") -> "Sequence[Phase]":
+        """The phases that together see to the receipts of all the plan's tasks, or to the manifest itself; none where the
+        stage is done here and now.
+        """
+        return ()
+
     def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Merges what the tasks measured, in the plan's order of tasks."""
         return {}
@@ -211,7 +220,19 @@ class Stage(ABC):
 
 
 class MapStage(Stage):
-    """A stage whose tasks know nothing of each other: an engine runs them in any order, anywhere."""
+    """A stage whose tasks know nothing of each other: an engine runs them in any order, anywhere.
+
+    Attributes:
+        runs_here: True for a stage whose work is too small, or too bound to this process, for a remote engine.
+    """
+
+    runs_here: ClassVar[bool] = False
+
+    def phases(self, run: "StageRun") -> "Sequence[Phase]":
+        """One, where the engine is remote."""
+        from threadmill.engine.phases import TasksPhase
+
+        return () if self.runs_here or run.site.engine == "local" else (TasksPhase(self, run.plan.tasks, run),)
 
     @abstractmethod
     def process(self, task: Task, output: TaskOutput) -> TaskResult:

@@ -1,0 +1,159 @@
+"""Remote work that is under way: what is waited for, how it ended, and how it is cancelled, for all services alike.
+
+A stage's run yields `Waiting` while a service is at work. The shell waits with `wait`; an operator defers to a trigger, which
+looks with `look`. Both then `settle` it, and go on: what is done is found by its name.
+"""
+
+import importlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, cast
+
+from threadmill.datasets import storage
+from threadmill.datasets.digest import canonical_json
+from threadmill.errors import ConfigError, RemoteWorkError
+
+log = logging.getLogger(__name__)
+
+MOST_FAULTS = 30  # looks that fail one after the other before the wait is given up: ten minutes
+JOBS = ".jobs"  # the folder, in an output's, of what is known of the jobs that work for it
+
+# The module of each kind of work. It has the functions of `Service`.
+_SERVICES = {
+    "bigquery": "threadmill.warehouse.bigquery.service",
+    "dataflow": "threadmill.engine.dataflow.service",
+    "tpu": "threadmill.training.remote.tpu_service",
+    "vertex": "threadmill.training.remote.vertex_service",
+}
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Remote work that is under way.
+
+    Attributes:
+        kind: the service: bigquery, dataflow, tpu, vertex.
+        handle: what the service's functions need to find it again: JSON, no credentials.
+        what: for people, such as "Dataflow job threadmill-...".
+        url: its page in the cloud console, "" for none.
+        output: URI of the dataset that it works for.
+        seconds: between two looks.
+    """
+
+    kind: str
+    handle: Mapping[str, Any]
+    what: str
+    output: str
+    url: str = ""
+    seconds: float = 20.0
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON, for a trigger."""
+        return {**asdict(self), "handle": dict(self.handle)}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at remote work told.
+
+    Attributes:
+        over: there is nothing left to wait for: it has ended, well or not, or it is gone.
+        state: the service's own word.
+        lines: what its log said since the look before, for the task's log.
+        handle: what to look with the next time, where that changes, such as the place in its log.
+    """
+
+    over: bool
+    state: str
+    lines: tuple[str, ...] = ()
+    handle: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """What is known of a remote job that has ended, for the manifest and for the costs.
+
+    Attributes:
+        kind, id: the service, and its own id of the job.
+        state: the service's word for how it ended.
+        started, ended: times in ISO 8601 (UTC), "" where unknown.
+        measures: what it used, by the service's names and units in the name: bytes_billed, vcpu_hours, memory_gb_hours,
+            tpu_hours, ...; and its counters.
+    """
+
+    kind: str
+    id: str
+    state: str
+    started: str = ""
+    ended: str = ""
+    measures: Mapping[str, float | str] = field(default_factory=dict)
+
+
+class Service(Protocol):
+    """The functions of a service's module, each by a handle alone, with the credentials of the process."""
+
+    def look(self, handle: Mapping[str, Any]) -> Look:
+        """Looks once, without waiting. Faults of the service that pass are for the caller to look again: RemoteWorkError."""
+
+    def outcome(self, handle: Mapping[str, Any]) -> JobRecord:
+        """What came of work that is over.
+
+        Raises:
+            RemoteWorkError: it failed; the same call can succeed later.
+            RemoteCancelledError: somebody cancelled it.
+            InputError, ConfigError: it failed of what a retry cannot mend.
+        """
+
+    def cancel(self, handle: Mapping[str, Any]) -> None:
+        """Asks for its end, and deletes what would cost money on; none is no error."""
+
+
+def service(kind: str) -> Service:
+    """The functions of a service.
+
+    Raises:
+        ConfigError: the packages of it are not installed.
+    """
+    try:
+        return cast(Service, importlib.import_module(_SERVICES[kind]))
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{kind} needs {error.name}, which is not installed: pip install 'threadmill[gcp]'") from error
+
+
+def settle(waiting: Waiting) -> JobRecord:
+    """Notes how work that is over ended, beside its output; raises as `Service.outcome`."""
+    record = service(waiting.kind).outcome(waiting.handle)
+    storage.make_directory(storage.join(waiting.output, JOBS))
+    storage.write_bytes(storage.join(waiting.output, JOBS, f"{record.kind}-{record.id}.json"), canonical_json(asdict(record)))
+    return record
+
+
+def wait(waiting: Waiting) -> None:
+    """Waits until the work is over and settles it; cancels it where this process is asked to stop meanwhile."""
+    functions, handle = service(waiting.kind), waiting.handle
+    log.info("waiting for %s %s", waiting.what, waiting.url)
+    try:
+        while True:
+            found = _patient_look(functions, handle, waiting.seconds)
+            for line in found.lines:
+                log.info("%s: %s", waiting.kind, line)
+            if found.over:
+                break
+            handle = found.handle or handle
+            time.sleep(waiting.seconds)
+    except (KeyboardInterrupt, SystemExit):
+        functions.cancel(handle)
+        raise
+    settle(waiting)
+
+
+def _patient_look(functions: Service, handle: Mapping[str, Any], seconds: float) -> Look:
+    for _ in range(MOST_FAULTS):
+        try:
+            return functions.look(handle)
+        except RemoteWorkError as error:
+            log.warning("%s; looking again", error)
+            time.sleep(seconds)
+    return functions.look(handle)
