@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := airflow,airflow-gcp,gcp,postgres,train,jax,dev,bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-interop lint bench ui constraints clean
+.PHONY: help install demo test test-slow test-interop test-cloud lint bench ui constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,11 +31,11 @@ ui: install ## start Airflow on 127.0.0.1:8080 (PORT=N for another port); Ctrl-C
 	@$(BIN)/python -m operators.local_airflow ui
 
 test: install ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not keras'
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not keras and not cloud'
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'keras and not slow' tests/training
 
 test-slow: install ## run the slow tests: kills in the middle, training on JAX, TensorFlow's own readers
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow and not keras'
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow and not keras and not cloud'
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'keras and slow' tests/training
 	@TEST_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m keras tests/training
 
@@ -45,6 +45,10 @@ test-interop: install ## read what we write with the software of others, and tra
 	@test -x .trainer/bin/python || $(PYTHON) -m venv .trainer
 	@$(BIN)/python -m uv pip install --quiet --python .trainer/bin/python --constraint constraints.txt --reinstall-package threadmill '.[train,jax]'
 	@INTEROP_PYTHON=.interop/bin/python TRAINER_PYTHON=.trainer/bin/python $(BIN)/python -m pytest -n 2 --dist loadfile tests/interop
+
+test-cloud: install ## run the DAGs against servers that speak as Google Cloud does, and Beam's Prism, in environments of their own
+	@PYTHON=$(PYTHON) UV="$(BIN)/python -m uv" tests/cloud/make_tools .tools
+	@TOOLS=.tools $(BIN)/python -m pytest -n 2 --dist loadfile -m cloud
 
 lint: install ## check style, imports and types
 	@$(BIN)/python -m ruff check .
@@ -61,5 +65,5 @@ constraints: ## renew constraints.txt: the newest versions that fit together
 	@$(BIN)/python -m uv --version | sed -E 's/^uv ([0-9.]+).*/uv==\1/' >> constraints.txt
 
 clean: ## remove all that the other targets made
-	@rm -rf $(VENV) .interop .trainer .threadmill .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) .interop .trainer .tools .threadmill .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

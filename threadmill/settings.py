@@ -107,7 +107,7 @@ class Settings(BaseSettings):
 
     package: str = Field(
         "",
-        description="The wheel of threadmill for Dataflow's workers and TPU hosts; empty: built from this installation and staged",
+        description="The wheel of threadmill for workers and TPU hosts; empty: built from this installation",
     )
     budget: float = Field(0, ge=0, description="US dollars that a run may cost by its plan; 0: no limit")
     prices: str = Field("", description="A TOML file of prices that replace the built-in list prices")

@@ -12,9 +12,9 @@ class Fault:
     Attributes:
         call: the fake's own name of the call, such as "storage.objects.insert", "bigquery.jobs.insert", "dataflow.jobs.create",
             "tpu.CreateQueuedResource"; the end of a name will do.
-        kind: "503", "429", "500", "403", "404", "409": this answer instead of the call; "timeout": no answer for ``seconds``, then the
-            connection is closed, the call not done; "lost_response": the call is done, and its answer lost (connection closed);
-            or a word that the fake documents, such as "wrong_crc".
+        kind: "503", "429", "500", "403", "404", "409": this answer instead of the call; "timeout": no answer for ``seconds``,
+            then the connection is closed, the call not done; "lost_response": the call is done, and its answer lost
+            (connection closed); or a word that the fake documents, such as "wrong_crc".
         times: so often, then never again.
         skip: calls that pass before the first.
     """
