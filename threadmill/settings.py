@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     project: str = Field("", description="Google Cloud project of all jobs")
     region: str = Field("", description="Region of Dataflow's jobs and Vertex AI's, such as us-central1: that of the bucket")
     connection: str = Field("google_cloud_default", description="Airflow connection whose credentials are used")
+    pools: str = Field(
+        "", description="Tasks at once in Airflow's pools bigquery, dataflow, tpu, vertex: NAME=SLOTS, several with commas"
+    )
     labels: str = Field("", description="Labels of all remote work besides our own: KEY=VALUE, several with commas")
 
     bigquery_dataset: str = Field(
