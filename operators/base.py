@@ -1,15 +1,12 @@
-"""What our operators share: faults that a retry cannot mend fail at once, and each task leaves one line of what it did."""
+"""What the tasks of our DAGs share: their default arguments, and the operator that runs a stage."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
-
-from threadmill.errors import ConfigError, DivergenceError, GateError, InputError, IntegrityError
+from operators.remote_work import RemoteWorkOperator, run_site
+from threadmill.cloud.work import Waiting
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,19 +22,9 @@ DEFAULT_ARGS = {
     "max_retry_delay": timedelta(minutes=15),
     "execution_timeout": timedelta(hours=12),
 }
-_PERMANENT = (ConfigError, InputError, IntegrityError, GateError, DivergenceError)
 
 
-@contextmanager
-def permanent_faults() -> Iterator[None]:
-    """Turns errors that the same call would meet again into Airflow's way to fail without retries."""
-    try:
-        yield
-    except _PERMANENT as error:
-        raise AirflowFailException(str(error)) from None
-
-
-class StageOperator(BaseOperator):
+class StageOperator(RemoteWorkOperator):
     """Runs one stage of the library to a finished dataset, and returns its URI.
 
     Cleared, or killed and retried, it goes on from the shards that are done; where the dataset is there already, of the
@@ -59,17 +46,11 @@ class StageOperator(BaseOperator):
     def make_stage(self, context: "Context") -> "Stage":
         """The stage to run, from the templated fields and the run's params."""
 
-    def execute(self, context: "Context") -> str:
-        """Runs the stage."""
-        from threadmill.engine.run import run_stage
-        from threadmill.settings import get_settings
+    def steps(self, context: "Context") -> Generator[Waiting, None, str]:
+        """The stage's."""
+        from threadmill.engine.run import stage_steps
 
-        with permanent_faults():
-            run_stage(
-                self.make_stage(context),
-                self.uri,
-                name=self.dataset_name,
-                workers=get_settings().workers or None,
-                allow_partial=context["params"]["allow_partial"],
-            )
+        stage, site = self.make_stage(context), run_site(context)
+        partial = context["params"]["allow_partial"]
+        yield from stage_steps(stage, self.uri, site=site, name=self.dataset_name, allow_partial=partial)
         return self.uri

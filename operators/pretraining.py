@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from operators.base import StageOperator, permanent_faults
+from operators.base import StageOperator
 from operators.pretraining_params import pretraining_configs
+from operators.remote_work import permanent_faults
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.storage import exists, join, list_names
 from threadmill.vocab.config import VocabularyConfig
@@ -57,7 +58,7 @@ class MonthlyVocabularyOperator(VocabularyOperator):
         super().__init__(**kwargs)
         self.month = month
 
-    def execute(self, context: "Context") -> str:
+    def execute(self, context: "Context") -> Any:
         """Finds or makes it; returns its URI."""
         month = self.month if context["params"]["rebuild_vocabulary"] else self._newest()
         self.uri = join(self.uri, month)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator
 
-from operators.base import StageOperator, permanent_faults
+from operators.base import StageOperator
 from operators.pretraining_params import pretraining_configs
 from operators.reddit_params import picked
+from operators.remote_work import permanent_faults
 from operators.sample import SAMPLE, sample_dump
 from operators.templates import listed, planned
 from threadmill.datasets.manifest import MANIFEST_NAME
@@ -242,7 +243,7 @@ class SignaturesOperator(StageOperator):
 
         return SignaturesStage(self.conversations, picked(context["params"]).deduplication)
 
-    def execute(self, context: "Context") -> str:
+    def execute(self, context: "Context") -> Any:
         """Runs the stage, unless deduplication is none."""
         return "" if context["params"]["deduplication"] == "none" else super().execute(context)
 
@@ -263,7 +264,7 @@ class DeduplicateOperator(StageOperator):
         config = picked(context["params"]).deduplication
         return DeduplicateStage(self.conversations, self.signatures, listed(self.earlier), config, get_settings().memory_limit)
 
-    def execute(self, context: "Context") -> str:
+    def execute(self, context: "Context") -> Any:
         """Runs the stage, unless deduplication is none."""
         return self.conversations if context["params"]["deduplication"] == "none" else super().execute(context)
 

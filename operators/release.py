@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
 
-from operators.base import StageOperator, permanent_faults
+from operators.base import StageOperator
 from operators.reddit_params import picked
+from operators.remote_work import permanent_faults
 from operators.templates import listed
 from threadmill.settings import get_settings
 

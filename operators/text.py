@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from operators.base import StageOperator, permanent_faults
+from operators.base import StageOperator
 from operators.pretraining_params import pretraining_configs
+from operators.remote_work import permanent_faults
 from operators.sample import SAMPLE, sample_dump
 from operators.templates import listed
 from operators.text_params import corpus_config, text_source

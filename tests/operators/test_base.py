@@ -16,7 +16,7 @@ from threadmill.datasets.manifest import find_manifest
 from threadmill.engine.stage import Plan, Stage
 from threadmill.errors import DatasetLockedError, ThreadmillError
 
-RETRIED = {"CheckpointError", "DatasetLockedError", "DownloadError", "PreemptedError", "WorkerError"}
+RETRIED = {"CheckpointError", "DatasetLockedError", "DownloadError", "PreemptedError", "RemoteWorkError", "WorkerError"}
 PERMANENT = {name for name, kind in vars(errors).items() if isinstance(kind, type)} - RETRIED - {"ThreadmillError"}
 
 
