@@ -1,19 +1,39 @@
 -- Rows of monthly tables (all columns as text) as rows of the table of comments, each with what is wrong with it, if anything is.
 -- The rules are those of threadmill/corpora/reddit/rows.py. A table has no order of its own, so rows are numbered by time, id and
--- whatever else tells them apart. A row with a title and no body is a submission. @month names the month that all rows must be of
--- ('' for any); @first_row is added to a row's number (from 1) to give its source_row.
-WITH plain AS (
+-- whatever else tells them apart: in their minute, after the rows of all minutes before it, as BigQuery sorts what a window sees on
+-- one machine, which holds a minute's rows but not a month's. A row with a title and no body is a submission. @month names the
+-- month that all rows must be of ('' for any); @first_row is added to a row's number (from 1) to give its source_row.
+WITH timed AS (
   SELECT
     *,
-    body IS NULL AND title IS NOT NULL AS is_submission,
-    REGEXP_CONTAINS(link_id, r'^t[0-9]_') AS is_link_prefixed,
-    REGEXP_REPLACE(link_id, r'^t[0-9]_', '') AS link,
-    NULLIF(parent_id, '') AS given_parent,
     COALESCE(
       SAFE_CAST(REGEXP_EXTRACT(TRIM(created_utc), r'^([0-9]{1,18})(?:[.][0-9]*)?$') AS INT64),
       DIV(UNIX_MICROS(SAFE_CAST(created_utc AS TIMESTAMP)), 1000000)
     ) AS seconds
   FROM table_rows
+),
+plain AS (
+  SELECT
+    *,
+    CASE WHEN seconds IS NULL THEN -1 WHEN seconds < 0 THEN 0 ELSE DIV(seconds, 60) END AS minute,
+    body IS NULL AND title IS NOT NULL AS is_submission,
+    REGEXP_CONTAINS(link_id, r'^t[0-9]_') AS is_link_prefixed,
+    REGEXP_REPLACE(link_id, r'^t[0-9]_', '') AS link,
+    NULLIF(parent_id, '') AS given_parent
+  FROM timed
+),
+minutes AS (
+  SELECT
+    minute,
+    COUNT(*) AS row_count
+  FROM plain
+  GROUP BY minute
+),
+minutes_before AS (
+  SELECT
+    minute,
+    CAST(SUM(row_count) OVER (ORDER BY minute) AS INT64) - row_count AS row_count
+  FROM minutes
 ),
 -- A parent in base 10, as a number of a base-36 id: with a fraction of 0, or as digits beside a link with its prefix.
 numbered AS (
@@ -28,14 +48,16 @@ numbered AS (
     IF(seconds >= 1119484800 AND seconds < 4102444800, TIMESTAMP_SECONDS(seconds), NULL) AS created,
     '0123456789abcdefghijklmnopqrstuvwxyz' AS digits,
     ROW_NUMBER() OVER (
+      PARTITION BY minute
       ORDER BY
         seconds, id, link_id, parent_id, author, subreddit, body, title, selftext, score, created_utc, is_submitter, distinguished
-    ) AS row_number
+    ) AS row_of_minute
   FROM plain
 ),
 converted AS (
   SELECT
-    *,
+    numbered.*,
+    minutes_before.row_count + row_of_minute AS row_number,
     IF(
       parent_number IS NULL,
       given_parent,
@@ -83,6 +105,7 @@ converted AS (
       TRUE
     ) AS is_title_alone
   FROM numbered
+  JOIN minutes_before ON numbered.minute = minutes_before.minute
 )
 SELECT
   id,

@@ -1,6 +1,7 @@
 """Every statement of sql/ by GoogleSQL's reference evaluator and by DuckDB: equal rows."""
 
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -304,6 +305,22 @@ def test_duplicates_are_those_of_the_rule(tmp_path: Path, prefer_original: bool)
     _, wanted = duplicates_of(ROWS, prefer_original)
     assert len(wanted) > 20
     assert sorted(duckdb_rows(case, tmp_path), key=repr) == sorted(wanted, key=repr)
+
+
+def test_rows_of_tables_are_numbered_as_one_sort_of_all_of_them_would(tmp_path: Path) -> None:
+    draw = random.Random(3)
+    times = [None, "", "yesterday", "1899-12-31 23:59:59+00", "1969-12-31 23:59:01+00", "0", "59", "60", "119.5", "1430438400"]
+    times += [str(1_430_438_400 + draw.randrange(200)) for _ in range(30)]
+    seconds = {time: float(time) // 1 if time and re.fullmatch(r"[0-9.]+", time) else None for time in times}
+    seconds |= {"1899-12-31 23:59:59+00": -2_208_988_801, "1969-12-31 23:59:01+00": -59}
+    rows = [{**table_rows()[0], "created_utc": draw.choice(times), "id": f"{number:x}"} for number in range(200)]
+    draw.shuffle(rows)
+    case = Case("judged_rows", {"table_rows": (TABLE_ROWS, rows)}, {"month": ("STRING", ""), "first_row": ("INT64", 0)})
+    found = sorted(duckdb_rows(case, tmp_path), key=lambda row: int(row["row_number"]))
+    wanted = sorted(rows, key=lambda row: (seconds[row["created_utc"]] or 0, row["id"]))
+    wanted.sort(key=lambda row: (seconds[row["created_utc"]] is not None, seconds[row["created_utc"]] or 0))
+    assert [row["row_number"] for row in found] == [row["source_row"] for row in found] == list(range(1, 201))
+    assert [row["id"] for row in found] == [row["id"] for row in wanted]
 
 
 def test_taken_down_are_those_that_the_ledger_masks(tmp_path: Path) -> None:

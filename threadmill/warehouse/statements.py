@@ -32,5 +32,7 @@ def duckdb_sql(name: str) -> str:
     """The statement ``name`` in DuckDB's dialect; ``@name`` parameters become ``$name``."""
     import sqlglot  # 0.15 s, of use to DuckDB alone
 
-    (text,) = sqlglot.transpile(googlesql(name), read="bigquery", write="duckdb")
-    return text
+    tree = sqlglot.parse_one(googlesql(name), read="bigquery")
+    for subquery in tree.find_all(sqlglot.exp.CTE):
+        subquery.set("materialized", False)  # or one that is named twice is stored whole, with columns that none asks for
+    return tree.sql("duckdb")
