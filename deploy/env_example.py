@@ -18,7 +18,7 @@ def settings_lines() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
         description = (field.description or "").rstrip(".")
         yield from textwrap.wrap(description + ".", _WIDTH, initial_indent="# ", subsequent_indent="# ")
-        default = _IN_CONTAINERS[name] if name in _IN_CONTAINERS else field.default
+        default = _IN_CONTAINERS.get(name, field.default)
         yield f"#THREADMILL_{name.upper()}={str(default).lower() if isinstance(default, bool) else default}"
 
 
