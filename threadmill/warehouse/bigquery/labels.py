@@ -1,0 +1,26 @@
+"""The labels of all that we make in BigQuery: those of the task, and those of the setting."""
+
+from threadmill.cloud.identity import RunIdentity, label_value
+from threadmill.errors import ConfigError
+from threadmill.settings import get_settings
+
+
+def all_labels(identity: RunIdentity) -> dict[str, str]:
+    """The labels of the setting, and over them the task's own.
+
+    Raises:
+        ConfigError: THREADMILL_LABELS is not KEY=VALUE,...
+    """
+    return {**_settings_labels(get_settings().labels), **identity.labels()}
+
+
+def _settings_labels(text: str) -> dict[str, str]:
+    labels = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = pair.partition("=")
+        if not equals or label_value(key) != key or not key[:1].isalpha() or label_value(value) != value:
+            raise ConfigError(
+                f"THREADMILL_LABELS has {pair!r}; write KEY=VALUE of lower-case letters, digits, - and _, several with commas"
+            )
+        labels[key] = value
+    return labels
