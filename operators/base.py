@@ -5,6 +5,7 @@ from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from operators.pools import Work, pool_of
 from operators.remote_work import RemoteWorkOperator, run_site
 from threadmill.cloud.work import Waiting
 
@@ -37,9 +38,10 @@ class StageOperator(RemoteWorkOperator):
     template_fields: Sequence[str] = ("uri",)
     ui_color = "#e8f0fe"
     dataset_name: str | None = None  # the folder's name where None
+    work: Work | None = "engine"  # what does it, and so its pool; None for what is always done here
 
     def __init__(self, *, uri: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"pool": pool_of(self.work), **kwargs} if self.work else kwargs)
         self.uri = uri
 
     @abstractmethod

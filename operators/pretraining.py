@@ -114,6 +114,7 @@ class TrainOperator(StageOperator):
 
     template_fields: Sequence[str] = ("uri", "records", "vocabulary", "previous")
     ui_color = "#fce8e6"
+    work = "trainer"
 
     def __init__(self, *, records: str, vocabulary: str, previous: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -135,6 +136,7 @@ class EvaluateOperator(StageOperator):
 
     template_fields: Sequence[str] = ("uri", "model", "records")
     ui_color = "#fce8e6"
+    work = "trainer"
 
     def __init__(self, *, model: str, records: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -156,6 +158,7 @@ class ExportOperator(StageOperator):
 
     template_fields: Sequence[str] = ("uri", "model", "evaluation")
     ui_color = "#fce8e6"
+    work = None
 
     def __init__(self, *, model: str, evaluation: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

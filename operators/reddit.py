@@ -191,6 +191,7 @@ class ThreadsOperator(StageOperator):
     """Comments to threads, with the months before as context."""
 
     template_fields: Sequence[str] = ("uri", "comments", "lookback", "month", "ledger")
+    work = "warehouse"
 
     def __init__(
         self,
@@ -252,6 +253,7 @@ class DeduplicateOperator(StageOperator):
     """The month's conversations less the duplicates of earlier ones; the conversations as they are where no duplicates go."""
 
     template_fields: Sequence[str] = ("uri", "conversations", "signatures", "earlier")
+    work = "warehouse"
 
     def __init__(self, *, conversations: str, signatures: str, earlier: Sequence[str] | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

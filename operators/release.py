@@ -33,6 +33,7 @@ class ReportOperator(StageOperator):
 
     template_fields: Sequence[str] = ("uri", "datasets", "lookback", "earlier")
     ui_color = "#f3e8fd"
+    work = None
 
     def __init__(
         self, *, datasets: Mapping[str, Any], lookback: Sequence[str] | str, earlier: Sequence[str] | str, **kwargs: Any
@@ -62,6 +63,7 @@ class TextReportOperator(StageOperator):
 
     template_fields: Sequence[str] = ("uri", "datasets")
     ui_color = "#f3e8fd"
+    work = None
 
     def __init__(self, *, datasets: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
