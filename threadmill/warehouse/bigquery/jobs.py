@@ -209,7 +209,7 @@ def _insert_load(client: bigquery.Client, job: LoadJob, run: StageRun, job_id: s
         )
     if len(job.uris) > _MOST_URIS:
         raise ConfigError(f"BigQuery loads {_MOST_URIS:,} files at most at once, not {len(job.uris):,}; write fewer shards")
-    options = bigquery.ParquetOptions()
+    options: Any = bigquery.ParquetOptions()  # type: ignore[no-untyped-call]
     options.enable_list_inference = True
     config = bigquery.LoadJobConfig(
         source_format=bigquery.SourceFormat.PARQUET,

@@ -34,7 +34,7 @@ def read_rows(table: str, columns: Sequence[str] = (), restriction: str = "") ->
 
 def _batches(project: str, path: str, columns: Sequence[str], restriction: str) -> Iterator[pa.RecordBatch]:
     from google.api_core import exceptions, retry
-    from google.cloud.bigquery_storage import types
+    from google.cloud.bigquery_storage_v1 import types
 
     again = retry.Retry(
         predicate=retry.if_exception_type(exceptions.ServiceUnavailable, exceptions.DeadlineExceeded, exceptions.TooManyRequests),
