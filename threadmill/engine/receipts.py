@@ -51,6 +51,13 @@ def collect_receipts(uri: str, key: str) -> dict[str, TaskResult]:
     return done
 
 
+def find_receipt(uri: str, key: str, task: str) -> TaskResult | None:
+    """The result of a task of the run ``key``, where it is done and its files are in place."""
+    path = storage.join(uri, RECEIPTS, f"{task}.json")
+    result = _read_receipt(path, key) if storage.exists(path) else None
+    return result if result and are_whole(uri, (*result.shards, *result.dead_letters)) else None
+
+
 def are_whole(uri: str, files: Sequence[FileEntry]) -> bool:
     """True if each file is there with the size it should have."""
     return all(storage.size(storage.join(uri, file.name)) == file.bytes for file in files)
