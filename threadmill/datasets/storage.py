@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, cast
@@ -185,7 +186,7 @@ def atomic_writer(uri: str) -> Iterator[IO[bytes]]:
 def atomic_path(path: str) -> Iterator[str]:
     """As `atomic_writer`, for writers that want a local path rather than a stream."""
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{os.getpid()}-{name}")
+    temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{os.getpid()}-{threading.get_native_id()}-{name}")
     try:
         yield temporary
         os.replace(temporary, path)

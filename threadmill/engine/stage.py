@@ -1,6 +1,7 @@
 """What a stage is: a function from datasets to a dataset, cut into tasks that can be run in any order."""
 
 import hashlib
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -106,6 +107,7 @@ class NumberedShards:
 
     def __init__(self, uri: str, split: str) -> None:
         self._uri, self._split = uri, split
+        self._attempt = uuid.uuid4().hex[:12]  # a remote engine may do a task twice at once
         self._streams: list[ShardStream] = []
 
     @contextmanager
@@ -129,7 +131,7 @@ class NumberedShards:
             storage.remove(self._temporary(index))
 
     def _temporary(self, index: int) -> str:
-        return storage.join(self._uri, f"{storage.TEMPORARY_PREFIX}{self._split}-{index:05d}")
+        return storage.join(self._uri, f"{storage.TEMPORARY_PREFIX}{self._attempt}-{self._split}-{index:05d}")
 
 
 class TaskOutput:
