@@ -1,5 +1,5 @@
 -- What the checks of comments measure, in one row. Submissions (parent_kind 'none') are counted, and then left out.
--- Rows of another month than @month are counted where one is named ('' names none).
+-- Rows of another month than the parameter's are counted where it names one ('' names none).
 -- COUNT alone: COUNTIF becomes a SUM in DuckDB, which is NULL where there are no rows.
 SELECT
   COUNT(*) AS row_count,

@@ -1,5 +1,5 @@
 -- Comments that came more than once: which of them stays.
--- Pushshift's rescans overwrite text with tombstones, so an original body beats a tombstone (@prefer_original); among equals the
+-- Pushshift's rescans overwrite text with tombstones, so an original body beats a tombstone (`prefer_original`); among equals the
 -- last read wins, as in the reference pipeline: the later part (dataset), and there the later row. A part has fewer than 2^53
 -- rows. A submission and a comment may have one id. One row an id that came more than once, so the table is small.
 SELECT

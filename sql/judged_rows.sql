@@ -1,8 +1,8 @@
 -- Rows of monthly tables (all columns as text) as rows of the table of comments, each with what is wrong with it, if anything is.
 -- The rules are those of threadmill/corpora/reddit/rows.py. A table has no order of its own, so rows are numbered by time, id and
--- whatever else tells them apart: in their minute, after the rows of all minutes before it, as BigQuery sorts what a window sees on
--- one machine, which holds a minute's rows but not a month's. A row with a title and no body is a submission. @month names the
--- month that all rows must be of ('' for any); @first_row is added to a row's number (from 1) to give its source_row.
+-- whatever else tells them apart: in their minute, after the rows of all minutes before it, as BigQuery sorts what a window sees
+-- on one machine, which holds a minute's rows but not a month's. A row with a title and no body is a submission. All rows must be
+-- of `month` ('' for any); `first_row` is added to a row's number (from 1) to give its source_row.
 WITH timed AS (
   SELECT
     *,

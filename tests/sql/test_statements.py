@@ -37,6 +37,7 @@ DUPLICATES: Columns = {"thread_id": "STRING", "id": "STRING", "is_submission": "
 LEDGER: Columns = {"kind": "STRING", "value": "STRING"}
 EXAMPLES: Columns = {"thread_id": "STRING", "example_id": "STRING", "content": "INT64"}
 TAKEN_DOWN: Columns = {"source_row": "INT64", "part": "INT64"}
+PLACED: Columns = {"id": "STRING", "place": "INT64", "part": "INT64"}
 SIGNATURES: Columns = {
     "example_id": "STRING",
     **dict.fromkeys(["created_utc", "place", "exact_key"], "INT64"),
@@ -212,6 +213,10 @@ ROWS = made_comments(90)
 POLYAI = ThreadsConfig(train_split=0.5, validation_split=0.0, test_split=0.5, split_rule="polyai", month="2006-02")
 SIGNED = made_signatures(80)
 KEYS = keys_of(SIGNED)
+PLACES = [
+    {"id": f"é{place}", "place": place, "part": 0}
+    for place in (65537, 9, (1 << 40) + 5, 65535, 0, 65536, 7, 1 << 40, 131072, (1 << 40) + 4)
+]
 ALL_ROWS = with_submissions(ROWS)
 NAMED = ledger_of("t1_a", "t3_b", "t1_gone", authors=["it's"])
 EVEN = ThreadsConfig(train_split=0.4, validation_split=0.3, test_split=0.3)
@@ -224,6 +229,7 @@ CASES = {
     ),
     "comments_from_table": Case("comments_from_table", {"judged": (JUDGED, judged_rows())}, {}),
     "unusable_rows": Case("unusable_rows", {"judged": (JUDGED, judged_rows())}, {}),
+    "rows_in_shards": Case("rows_in_shards", {"placed_rows": (PLACED, PLACES)}, {"shard_rows": ("INT64", 3)}),
     "comment_measures": Case("comment_measures", {"comments": (COMMENTS, spoilt_comments())}, {"month": ("STRING", "2006-02")}),
     "comment_measures of any month": Case("comment_measures", {"comments": (COMMENTS, ROWS)}, {"month": ("STRING", "")}),
     "comment_measures of nothing": Case("comment_measures", {"comments": (COMMENTS, [])}, {"month": ("STRING", "2006-02")}),
@@ -311,16 +317,26 @@ def test_rows_of_tables_are_numbered_as_one_sort_of_all_of_them_would(tmp_path: 
     draw = random.Random(3)
     times = [None, "", "yesterday", "1899-12-31 23:59:59+00", "1969-12-31 23:59:01+00", "0", "59", "60", "119.5", "1430438400"]
     times += [str(1_430_438_400 + draw.randrange(200)) for _ in range(30)]
-    seconds = {time: float(time) // 1 if time and re.fullmatch(r"[0-9.]+", time) else None for time in times}
+    seconds: dict[str | None, float | None] = {
+        time: float(time) // 1 if time and re.fullmatch(r"[0-9.]+", time) else None for time in times
+    }
     seconds |= {"1899-12-31 23:59:59+00": -2_208_988_801, "1969-12-31 23:59:01+00": -59}
     rows = [{**table_rows()[0], "created_utc": draw.choice(times), "id": f"{number:x}"} for number in range(200)]
     draw.shuffle(rows)
-    case = Case("judged_rows", {"table_rows": (TABLE_ROWS, rows)}, {"month": ("STRING", ""), "first_row": ("INT64", 0)})
+    any_month = {"month": ("STRING", ""), "first_row": ("INT64", 0)}
+    case = Case("judged_rows", {"table_rows": (TABLE_ROWS, rows)}, any_month)
     found = sorted(duckdb_rows(case, tmp_path), key=lambda row: int(row["row_number"]))
     wanted = sorted(rows, key=lambda row: (seconds[row["created_utc"]] or 0, row["id"]))
     wanted.sort(key=lambda row: (seconds[row["created_utc"]] is not None, seconds[row["created_utc"]] or 0))
     assert [row["row_number"] for row in found] == [row["source_row"] for row in found] == list(range(1, 201))
     assert [row["id"] for row in found] == [row["id"] for row in wanted]
+
+
+def test_rows_are_in_shards_in_the_order_of_their_places(tmp_path: Path) -> None:
+    found = sorted(duckdb_rows(CASES["rows_in_shards"], tmp_path), key=lambda row: int(row["position"]))
+    assert [row["position"] for row in found] == list(range(10))
+    assert [row["place"] for row in found] == sorted(int(row["place"]) for row in PLACES)
+    assert [row["shard"] for row in found] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
 
 
 def test_taken_down_are_those_that_the_ledger_masks(tmp_path: Path) -> None:
