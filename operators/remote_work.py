@@ -82,7 +82,7 @@ class RemoteWorkTrigger(BaseTrigger):
                     yield self._event()
                     return
                 self._handle = found.handle or self._handle
-            await asyncio.sleep(self.waiting["seconds"])
+            await asyncio.sleep(Waiting(**self.waiting).pause)
 
     async def on_kill(self) -> None:
         """Cancels the work: the user has cleared the task, or marked it."""

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     pools: str = Field(
         "", description="Tasks at once in Airflow's pools bigquery, dataflow, tpu, vertex: NAME=SLOTS, several with commas"
     )
+    poll_seconds: float = Field(30, gt=0, description="Seconds between two looks at remote work, at most")
     labels: str = Field("", description="Labels of all remote work besides our own: KEY=VALUE, several with commas")
 
     bigquery_dataset: str = Field(

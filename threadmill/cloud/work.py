@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 from threadmill.datasets import storage
 from threadmill.datasets.digest import canonical_json
 from threadmill.errors import ConfigError, RemoteWorkError
+from threadmill.settings import get_settings
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,11 @@ class Waiting:
     output: str
     url: str = ""
     seconds: float = 20.0
+
+    @property
+    def pause(self) -> float:
+        """Seconds to the next look: the service's, or fewer where the settings say so."""
+        return min(self.seconds, get_settings().poll_seconds)
 
     def to_json(self) -> dict[str, Any]:
         """JSON, for a trigger."""
@@ -136,13 +142,13 @@ def wait(waiting: Waiting) -> None:
     log.info("waiting for %s %s", waiting.what, waiting.url)
     try:
         while True:
-            found = _patient_look(functions, handle, waiting.seconds)
+            found = _patient_look(functions, handle, waiting.pause)
             for line in found.lines:
                 log.info("%s: %s", waiting.kind, line)
             if found.over:
                 break
             handle = found.handle or handle
-            time.sleep(waiting.seconds)
+            time.sleep(waiting.pause)
     except (KeyboardInterrupt, SystemExit):
         functions.cancel(handle)
         raise
