@@ -19,6 +19,7 @@ from threadmill.training.models.presets import ModelSizes
 from threadmill.training.optimizers.build import build_optimizer, build_schedule
 from threadmill.training.processes.spec import TrainerSpec
 from threadmill.training.runs.checkpoints import Checkpoints
+from threadmill.training.runs.log_copies import copy_events
 from threadmill.training.runs.losses import LossLog
 from threadmill.training.runs.recorder import Recorder
 from threadmill.training.runs.status import TRAINING, StatusFile
@@ -55,7 +56,13 @@ def train(spec: TrainerSpec, status: StatusFile, leaving: Callable[[], bool] = l
         optimizer = build_optimizer(config, schedule, model)
     logs = workspace.log_copies
     logs.fetch()
-    checkpoints = Checkpoints(spec.checkpoints_uri, spec.checkpoints.keep, spec.identity, logs.publish)
+
+    def publish() -> None:
+        logs.publish()
+        if spec.tensorboard_uri:
+            copy_events(workspace.tensorboard, spec.tensorboard_uri)
+
+    checkpoints = Checkpoints(spec.checkpoints_uri, spec.checkpoints.keep, spec.identity, publish)
     with LossLog(workspace.losses) as losses:
         start, state = checkpoints.restore(at_most=losses.steps)
         losses.cut(start)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -12,6 +12,7 @@ from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field, InputEntry, Manifest
+from threadmill.engine.phases import Phase, StageRun
 from threadmill.engine.run import run_stage
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.training.config import CheckpointConfig, TrainingConfig
@@ -27,11 +28,12 @@ from threadmill.training.inputs.records import (
 )
 from threadmill.training.inputs.vocabulary import VocabularyFiles, open_vocabulary
 from threadmill.training.models.presets import ModelSizes, check_model
-from threadmill.training.outputs import local_folder, pretty, write, write_file
+from threadmill.training.outputs import copy_file, pretty, working_folder, write, write_file
 from threadmill.training.processes.launch import run_child
 from threadmill.training.processes.spec import TrainerSpec
+from threadmill.training.remote.phase import AcceleratorPhase
 from threadmill.training.runs.losses import LOSSES_NAME, VALIDATION_NAME
-from threadmill.training.runs.workspace import MODEL_NAME, Workspace
+from threadmill.training.runs.workspace import CHECKPOINTS_NAME, MODEL_NAME, TENSORBOARD_NAME, Workspace
 
 TRAIN_SPLIT = "train"
 _VALIDATION_SPLIT = "validation"
@@ -44,6 +46,10 @@ class TrainingStage(MapStage):
     ``validation.jsonl`` (a line a validation, where there is such a split), the vocabulary's files, and where training masked
     the records ``masking.json``, by which they are evaluated. Beside these, outside the manifest, lie the working files:
     ``checkpoints/``, from which a run that was stopped goes on exactly, ``tensorboard/``, ``status.json`` and ``train.log``.
+
+    Where the dataset is in a bucket, these are on the machine that trains, below the cache, and are copied to the bucket: with
+    each checkpoint the losses so far (``checkpoints/losses.jsonl``) and ``tensorboard/``, each ten seconds
+    ``checkpoints/status.json``, at the end ``train.log``. So any other machine goes on exactly, from ``checkpoints/`` alone.
 
     The funnel counts the train split's records; those that the steps do not get to are dropped as ``not_reached``.
     """
@@ -69,6 +75,28 @@ class TrainingStage(MapStage):
         config = self.asked.resolved(record_format(open_records(self.records_uri)).objective)
         return replace(config, init_from=initial_digest(config.init_from)) if config.init_from else config
 
+    def phases(self, run: StageRun) -> Sequence[Phase]:
+        """One, where the site trains elsewhere."""
+        return () if run.site.trainer == "local" else (AcceleratorPhase(self, run),)
+
+    @property
+    def backend(self) -> str:
+        """The library that computes."""
+        return self.asked.backend
+
+    def arguments(self) -> dict[str, Any]:
+        """What the stage was made from, for an accelerator's host."""
+        asked = replace(self.asked, init_from=storage.absolute(self.asked.init_from))
+        uris = {"records_uri": self.records_uri, "vocabulary_uri": self.vocabulary_uri}
+        settings = {"config": asdict(asked), "checkpoints": asdict(self._checkpoints)}
+        return {**{name: storage.absolute(uri) for name, uri in uris.items()}, **settings}
+
+    @classmethod
+    def from_arguments(cls, arguments: Mapping[str, Any]) -> Self:
+        """The stage that `arguments` tells of."""
+        config, checkpoints = TrainingConfig(**arguments["config"]), CheckpointConfig(**arguments["checkpoints"])
+        return cls(arguments["records_uri"], arguments["vocabulary_uri"], config, checkpoints)
+
     def plan(self) -> Plan:
         """One task.
 
@@ -92,7 +120,8 @@ class TrainingStage(MapStage):
         """Trains, or goes on training, in the dataset's folder, and takes over what came of it."""
         records, vocabulary = self._inputs()
         files = record_files(records, TRAIN_SPLIT)
-        workspace = Workspace(local_folder(output.uri))
+        workspace = Workspace(working_folder(output.uri))
+        is_here = storage.is_local(output.uri)
         spec = TrainerSpec(
             folder=workspace.folder,
             records=files,
@@ -100,7 +129,9 @@ class TrainingStage(MapStage):
             vocabulary_size=len(vocabulary),
             config=self.config,
             checkpoints=self._checkpoints,
-            checkpoints_uri=self._checkpoints.checkpoints or workspace.checkpoints,
+            checkpoints_uri=self._checkpoints.checkpoints
+            or (workspace.checkpoints if is_here else storage.join(output.uri, CHECKPOINTS_NAME)),
+            tensorboard_uri="" if is_here else storage.join(output.uri, TENSORBOARD_NAME),
             init_from=self.asked.init_from,
             masking=None if files.format.static_masks else masking_rules(records, self.vocabulary_uri),
             identity=self._identity(records, vocabulary),
@@ -118,7 +149,11 @@ class TrainingStage(MapStage):
             write(output, name, content)
         if spec.masking:
             write(output, MASKING_NAME, encode_rules(spec.masking))
-        storage.remove_tree(workspace.export)
+        if is_here:
+            storage.remove_tree(workspace.export)
+        else:
+            copy_file(os.path.join(workspace.folder, f"{TRAIN}.log"), storage.join(output.uri, f"{TRAIN}.log"))
+            storage.remove_tree(workspace.folder)
         return output.result(task, self._counters(files.records), _last_losses(losses))
 
     def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

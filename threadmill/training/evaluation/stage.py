@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Self
 
 import orjson
 
@@ -10,6 +11,7 @@ from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field
+from threadmill.engine.phases import Phase, StageRun
 from threadmill.engine.run import run_stage
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
@@ -24,14 +26,17 @@ from threadmill.training.inputs.records import (
     record_format,
 )
 from threadmill.training.models.presets import check_model
-from threadmill.training.outputs import local_folder, write
+from threadmill.training.outputs import local_file, working_folder, write
 from threadmill.training.processes.launch import run_child
 from threadmill.training.processes.spec import EvaluatorSpec
+from threadmill.training.remote.phase import AcceleratorPhase
 from threadmill.training.runs.workspace import EVALUATION_NAME, MODEL_NAME, Workspace
 from threadmill.training.stage import TRAIN_SPLIT
 
 EVALUATE = "evaluate"
 EVALUATION_FOLDER = "evaluation"  # in the model's, where none is named
+
+_MODEL_FOLDER = "model"  # of the working files: a copy, where the model is in a bucket
 
 
 class EvaluationStage(MapStage):
@@ -60,6 +65,25 @@ class EvaluationStage(MapStage):
         self.model_uri, self.records_uri = model_uri, records_uri
         self.config = config or EvaluationConfig()
 
+    def phases(self, run: StageRun) -> Sequence[Phase]:
+        """One, where the site evaluates elsewhere."""
+        return () if run.site.trainer == "local" else (AcceleratorPhase(self, run),)
+
+    @property
+    def backend(self) -> str:
+        """The library that the model was trained with, and is evaluated with."""
+        return str(open_finished(self.model_uri).described["training"]["backend"])
+
+    def arguments(self) -> dict[str, Any]:
+        """What the stage was made from, for an accelerator's host."""
+        uris = {"model_uri": self.model_uri, "records_uri": self.records_uri}
+        return {**{name: storage.absolute(uri) for name, uri in uris.items()}, "config": asdict(self.config)}
+
+    @classmethod
+    def from_arguments(cls, arguments: Mapping[str, Any]) -> Self:
+        """The stage that `arguments` tells of."""
+        return cls(arguments["model_uri"], arguments["records_uri"], EvaluationConfig(**arguments["config"]))
+
     def plan(self) -> Plan:
         """One task.
 
@@ -77,10 +101,10 @@ class EvaluationStage(MapStage):
         """Evaluates, and takes over the result."""
         _, records, described = self._inputs()
         held_out = record_files(records, held_out_split(records, self.config.split))
-        workspace = Workspace(local_folder(output.uri))
+        workspace = Workspace(working_folder(output.uri))
         spec = EvaluatorSpec(
             folder=workspace.folder,
-            model=local_folder(storage.join(self.model_uri, MODEL_NAME)),
+            model=local_file(storage.join(self.model_uri, MODEL_NAME), os.path.join(workspace.folder, _MODEL_FOLDER)),
             held_out=held_out,
             train=record_files(records, TRAIN_SPLIT),
             vocabulary_size=described["vocabulary_size"],
@@ -92,7 +116,8 @@ class EvaluationStage(MapStage):
         run_child("threadmill.training.processes.evaluator", spec, workspace.folder, stage=EVALUATE, unit="sequences")
         content = storage.read_bytes(os.path.join(workspace.export, EVALUATION_NAME))
         write(output, EVALUATION_NAME, content)
-        storage.remove_tree(workspace.export)
+        for folder in (workspace.export, os.path.join(workspace.folder, _MODEL_FOLDER)):
+            storage.remove_tree(folder)
         scores = orjson.loads(content)
         counters = Counters(read=held_out.records, kept=scores["sequences"], written=1)
         counters.drop("beyond_max_sequences", held_out.records - scores["sequences"])

@@ -14,7 +14,7 @@ from threadmill.errors import IntegrityError
 from threadmill.training.evaluation.stage import EVALUATE, EVALUATION_FOLDER
 from threadmill.training.export.formats import FORMATS, HUGGING_FACE, ExportConfig, ExporterSpec
 from threadmill.training.finished_model import open_finished
-from threadmill.training.outputs import local_folder, write_file
+from threadmill.training.outputs import local_dataset, local_file, working_folder, write_file
 from threadmill.training.processes.launch import run_child
 from threadmill.training.runs.workspace import EVALUATION_NAME, Workspace
 
@@ -47,10 +47,8 @@ class ExportStage(MapStage):
         """One task.
 
         Raises:
-            ConfigError: the model is not on this machine.
             InputError: no finished model there.
         """
-        local_folder(self.model_uri)
         model = open_finished(self.model_uri).dataset
         evaluation = self._evaluation(model)
         inputs = (model.as_input(), *([evaluation] if evaluation else ()))
@@ -63,7 +61,7 @@ class ExportStage(MapStage):
         Raises:
             IntegrityError: a file of the model was changed.
         """
-        folder = local_folder(output.uri)
+        folder = working_folder(output.uri)
         workspace = Workspace(os.path.join(folder, _WORK_FOLDER))
         storage.remove_tree(workspace.folder)
         os.makedirs(workspace.export)
@@ -73,15 +71,16 @@ class ExportStage(MapStage):
             raise IntegrityError(f"{self.model_uri} was changed after it was written ({problems[0]}); train the model again")
         spec = ExporterSpec(
             folder=workspace.folder,
-            model=local_folder(self.model_uri),
+            model=local_dataset(self.model_uri, os.path.join(workspace.folder, "model")),
             name=model.dataset.manifest.name,
-            evaluation=os.path.join(local_folder(evaluation.uri), EVALUATION_NAME) if evaluation else "",
+            evaluation=local_file(storage.join(evaluation.uri, EVALUATION_NAME), workspace.folder) if evaluation else "",
             config=self.config,
             parent=os.getpid(),
         )
         run_child("threadmill.training.processes.exporter", spec, workspace.folder, stage=EXPORT, unit="models")
         for name in _files(workspace.export):
-            _make_folder(folder, os.path.dirname(name))
+            if storage.is_local(output.uri):
+                _make_folder(folder, os.path.dirname(name))
             write_file(output, name, os.path.join(workspace.export, name))
         storage.remove_tree(workspace.folder)
         return output.result(task, Counters(read=1, kept=1, written=1), {"parameters": model.described["parameters"]})
@@ -102,7 +101,6 @@ def run_export(model_uri: str, output_uri: str, config: ExportConfig | None = No
     Raises:
         ThreadmillError: a setting, an input, or the exporter's end; see `ExportStage`.
     """
-    local_folder(output_uri)
     return run_stage(ExportStage(model_uri, config), output_uri, allow_partial=allow_partial)
 
 

@@ -8,13 +8,15 @@ import orjson
 from threadmill.datasets import storage
 from threadmill.errors import InputError
 from threadmill.training.finished_model import open_finished
-from threadmill.training.outputs import local_folder
+from threadmill.training.outputs import local_file, working_folder
 from threadmill.training.runs.workspace import MODEL_NAME
 from threadmill.vocab.files import TOKENIZER_CONFIG_NAME, TOKENIZER_NAME, VOCAB_NAME
 from threadmill.vocab.styles import SENTENCEPIECE, SENTENCEPIECE_NAME
 from threadmill.vocab.vocabulary import Vocabulary
 
 CONVERSATIONAL, CAUSAL = "seq2seq", "causal"
+
+_MODEL_FOLDER = "model"  # of a copy, where the model is in a bucket
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def open_model(uri: str) -> ModelFiles:
             f"on records for {CONVERSATIONAL} or {CAUSAL}"
         )
     return ModelFiles(
-        path=os.path.join(local_folder(uri), MODEL_NAME),
+        path=local_file(storage.join(uri, MODEL_NAME), os.path.join(working_folder(uri), _MODEL_FOLDER)),
         objective=objective,
         backend=described["training"]["backend"],
         max_seq_length=described["max_seq_length"],

@@ -17,6 +17,7 @@ from threadmill.training.evaluation.baseline import Counts, count_tokens
 from threadmill.training.inputs.dynamic_masking import DynamicMasking
 from threadmill.training.inputs.features import Batch, feature_types, parse_batch
 from threadmill.training.inputs.groups import StepGroups
+from threadmill.training.inputs.local_shards import Shards, open_shards
 from threadmill.training.inputs.masking import MaskingRules
 from threadmill.training.inputs.records import RecordFiles, RecordFormat
 
@@ -54,14 +55,15 @@ def training_batches(
     rows = together * batch_size
     epoch, within = divmod(block * rows, records.records)
     epochs = tf.data.Dataset.range(epoch, tf.int64.max)
+    shards = open_shards(records.files)
 
     def one_epoch(number: Any) -> Any:
         skipped = tf.where(number == epoch, tf.constant(within, tf.int64), tf.constant(0, tf.int64))
-        return _shuffled(records, seed, number).skip(skipped)
+        return _shuffled(records, shards, seed, number).skip(skipped)
 
     blocks = _parsed(epochs.flat_map(one_epoch).batch(rows, drop_remainder=True), records, rows, block, masking)
     batches = blocks.rebatch(batch_size, drop_remainder=True).skip(left_out)
-    return _readable(batches.prefetch(_READ_AHEAD), records)
+    return _readable(batches.prefetch(_READ_AHEAD), records, shards)
 
 
 def stacked_batches(
@@ -84,14 +86,17 @@ def _stacked(batches: Sequence[Batch]) -> Batch:
     return {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def _shuffled(records: RecordFiles, seed: int, epoch: Any) -> Any:
+def _shuffled(records: RecordFiles, shards: Shards, seed: int, epoch: Any) -> Any:
     files = records.files
     key = tf.stack([tf.constant(seed, tf.int64), epoch])
-    order = tf.random.experimental.stateless_shuffle(tf.constant(files), seed=key)
+    order = tf.random.experimental.stateless_shuffle(tf.range(len(files), dtype=tf.int64), seed=key)
     # A local file is read faster than a record is handed from one thread to another.
     parallel = {} if storage.is_local(files[0]) else {"num_parallel_calls": min(_PARALLEL, len(files)), "deterministic": True}
     serialized = tf.data.Dataset.from_tensor_slices(order).interleave(
-        lambda file: _serialized(file, records), cycle_length=min(_OPEN_FILES, len(files)), block_length=16, **parallel
+        lambda number: _serialized(shards.path(number), records),
+        cycle_length=min(_OPEN_FILES, len(files)),
+        block_length=16,
+        **parallel,
     )
     tf.random.set_seed(1)  # of this function's graph only: the order depends on `key`, and not on the global seed
     buffer_seed = tf.random.stateless_uniform([], seed=key, maxval=tf.int64.max, dtype=tf.int64)
@@ -110,9 +115,10 @@ def held_out_batches(
         As `training_batches`.
     """
     # Blocks of one size, whatever the batches: so that these change no mask.
-    blocks = _serialized(tf.constant(records.files), records).take(limit).batch(_PARSED_TOGETHER)
+    shards = open_shards(records.files)
+    blocks = _in_order(shards, records).take(limit).batch(_PARSED_TOGETHER)
     batches = _parsed(blocks, records, _PARSED_TOGETHER, 0, masking).rebatch(batch_size)
-    return _readable(batches.prefetch(_READ_AHEAD), records)
+    return _readable(batches.prefetch(_READ_AHEAD), records, shards)
 
 
 def held_out_masking(rules: MaskingRules, vocabulary_size: int, records: RecordFiles) -> DynamicMasking:
@@ -126,11 +132,11 @@ def count_split(records: RecordFiles, vocabulary_size: int, limit: int = 0, spec
     Where records that are to be masked hold no masks, any token but those of ``special_ids`` can be masked, and all of them
     are counted.
     """
-    form = records.format
-    serialized = _serialized(tf.constant(records.files), records).take(limit or -1).batch(1024)
+    form, shards = records.format, open_shards(records.files)
+    serialized = _in_order(shards, records).take(limit or -1).batch(1024)
     parsed = serialized.map(lambda block: _told_tokens(block, form), num_parallel_calls=_PARALLEL).prefetch(2)
     counts: Counts = np.zeros(vocabulary_size, np.int64)
-    for ids, weights in _readable(parsed, records):
+    for ids, weights in _readable(parsed, records, shards):
         counts += count_tokens(ids, weights, vocabulary_size)
     if form.masked and not form.static_masks:
         counts[list(special_ids)] = 0
@@ -145,6 +151,10 @@ def _told_tokens(block: Any, form: RecordFormat) -> tuple[Any, Any]:
     names = ("masked_lm_ids", "masked_lm_weights") if form.static_masks else ("input_ids", "input_mask")
     example = tf.io.parse_example(block, {name: kind for name, kind in feature_types(form).items() if name in names})
     return example[names[0]], example[names[1]]
+
+
+def _in_order(shards: Shards, records: RecordFiles) -> Any:
+    return tf.data.Dataset.from_tensor_slices(shards.numbers()).flat_map(lambda number: _serialized(shards.path(number), records))
 
 
 def _serialized(files: Any, records: RecordFiles) -> Any:
@@ -178,7 +188,7 @@ def _mapped(blocks: Any, function: Callable[..., Any]) -> Any:
     return blocks.map(function, num_parallel_calls=_PARALLEL, deterministic=True)
 
 
-def _readable(batches: Any, records: RecordFiles) -> Generator[Any, None, None]:
+def _readable(batches: Any, records: RecordFiles, shards: Shards) -> Generator[Any, None, None]:
     """The elements of a tf.data.Dataset over ``records``, as NumPy arrays; what is wrong with its files is raised as ours."""
     options = tf.data.Options()
     options.deterministic = True
@@ -186,6 +196,10 @@ def _readable(batches: Any, records: RecordFiles) -> Generator[Any, None, None]:
     options.autotune.enabled = False
     try:
         yield from batches.with_options(options).as_numpy_iterator()
+    except (tf.errors.UnknownError, tf.errors.InternalError) as error:
+        if shards.error is None:
+            raise
+        raise _of_store(shards.error) from error
     except tf.errors.NotFoundError as error:
         raise InputError(f"a shard of records is gone ({_told(error)}); make the records again") from error
     except tf.errors.DataLossError as error:
@@ -196,6 +210,12 @@ def _readable(batches: Any, records: RecordFiles) -> Generator[Any, None, None]:
         raise IntegrityError(
             f"a record in {folder} is not of the shape that its manifest tells ({_told(error)}); make the records again"
         ) from error
+
+
+def _of_store(error: Exception) -> Exception:
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"a shard of records is gone ({error}); make the records again")
+    return error
 
 
 def _find_damage(files: tuple[str, ...]) -> None:

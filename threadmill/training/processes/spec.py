@@ -25,6 +25,7 @@ class TrainerSpec:
         masking: how to mask records that hold no masks; None where they do.
         identity: what the run's losses depend on, by name: checkpoints of another identity are not resumed.
         checkpoints_uri: the folder or bucket of the checkpoints.
+        tensorboard_uri: a bucket's folder that TensorBoard's files are copied to with each checkpoint; "" for none.
         init_from: where the first weights come from, see `TrainingConfig.init_from`; "" for random ones.
         parent: the process id of whoever must not be outlived; 0 for nobody.
     """
@@ -38,6 +39,7 @@ class TrainerSpec:
     checkpoints_uri: str
     masking: MaskingRules | None
     identity: Mapping[str, str | int | float | bool]
+    tensorboard_uri: str = ""
     init_from: str = ""
     parent: int = 0
 

@@ -1,6 +1,7 @@
 """A run's logs, safe before a checkpoint counts: on the disk, and beside checkpoints that are elsewhere.
 
 So a machine without any of the run's files goes on with whole logs, and no checkpoint is ahead of them after a power cut.
+TensorBoard's event files are copied as they are, for a dataset in a bucket: each machine of a run adds one of its own.
 """
 
 import os
@@ -42,6 +43,14 @@ class LogCopies:
         for path, uri in self._pairs:
             if os.path.exists(path):
                 _copy(path, uri)
+
+
+def copy_events(folder: str, uri: str) -> None:
+    """Brings the copies below ``uri`` of the files in ``folder`` up to date; those of other machines stay."""
+    for name in sorted(os.listdir(folder)):
+        source, target = os.path.join(folder, name), storage.join(uri, name)
+        if storage.size(target) != os.path.getsize(source):
+            _copy(source, target)
 
 
 def _sync(path: str) -> None:

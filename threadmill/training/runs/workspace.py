@@ -19,6 +19,7 @@ from threadmill.training.runs.tensor_files import DamagedFileError
 
 MODEL_NAME = "model.keras"
 EVALUATION_NAME = "evaluation.json"
+CHECKPOINTS_NAME, TENSORBOARD_NAME = "checkpoints", "tensorboard"  # folders
 
 _RUN_NAME = "run.json"
 
@@ -45,12 +46,12 @@ class Workspace:
     @property
     def checkpoints(self) -> str:
         """The folder of the checkpoints, where they have no other place."""
-        return os.path.join(self.folder, "checkpoints")
+        return os.path.join(self.folder, CHECKPOINTS_NAME)
 
     @property
     def tensorboard(self) -> str:
         """The folder of TensorBoard's event files."""
-        return os.path.join(self.folder, "tensorboard")
+        return os.path.join(self.folder, TENSORBOARD_NAME)
 
     @property
     def export(self) -> str:
