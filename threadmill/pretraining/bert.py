@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from threadmill.datasets.fixed_records import FixedRecords
 from threadmill.datasets.manifest import Field
@@ -12,8 +13,20 @@ from threadmill.pretraining.config import BertConfig
 from threadmill.pretraining.feature_names import V2_NAMES
 from threadmill.pretraining.masking import mask_tokens
 from threadmill.pretraining.objectives import Encoded, Objective
-from threadmill.pretraining.sentence_pairs import COLUMNS, IS_RANDOM, KEY, STATE, lay_out, plan_pairs, plan_runs
-from threadmill.pretraining.spool import Rows
+from threadmill.pretraining.sentence_pairs import (
+    A_SENTENCE,
+    A_SKIP,
+    B_LENGTH,
+    B_SENTENCE,
+    B_SKIP,
+    COLUMNS,
+    IS_RANDOM,
+    STATE,
+    lay_out,
+    plan_pairs,
+    plan_runs,
+)
+from threadmill.pretraining.spool import Rows, keys_of
 from threadmill.pretraining.store import StoredPart, TokenStore
 from threadmill.vocab.vocabulary import Vocabulary
 
@@ -88,9 +101,9 @@ class BertObjective(Objective):
             return {}
         return {"single_sentence_documents": int((store.sentences_of(part) == 1).sum())}
 
-    def warn(self, store: TokenStore, split: str) -> None:
+    def warn(self, groups: int, split: str) -> None:
         """Warns where there is no other document that a random sentence could come from."""
-        if self.config.next_sentence and _is_alone(store) and store.documents:
+        if self.config.next_sentence and groups == 1:
             log.warning(
                 "records: the %s split is a single document or thread, so that no next sentence is random; "
                 "put blank lines between its documents, or set --no-next-sentence",
@@ -115,6 +128,23 @@ class BertObjective(Objective):
             yield rows[:count]
 
     @property
+    def reads_other_parts(self) -> bool:
+        """True of pairs: a random sentence is of any document of another group."""
+        return self.config.next_sentence
+
+    def spans(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """Both sides of each pair."""
+        return rows[:, A_SENTENCE : B_LENGTH + 1].reshape(-1, 3)
+
+    def moved(self, rows: Rows) -> Rows:
+        """Pairs of the sentences 0 and 1, 2 and 3, ..."""
+        rows = rows.copy()
+        rows[:, A_SENTENCE] = 2 * np.arange(len(rows))
+        rows[:, B_SENTENCE] = rows[:, A_SENTENCE] + 1
+        rows[:, A_SKIP] = rows[:, B_SKIP] = 0
+        return rows
+
+    @property
     def _most(self) -> int:
         """Tokens of an instance besides the special ones."""
         return self.config.max_seq_length - (3 if self.config.next_sentence else 2)
@@ -132,7 +162,7 @@ class BertObjective(Objective):
             *(specials.cls, specials.sep, specials.pad, config.max_seq_length),
             *(self._columns("input_ids", "input_mask", "segment_ids", "next_sentence_labels"), values, tokens),
         )
-        keys = np.ascontiguousarray(rows[:, KEY]).view(np.uint64)
+        keys = keys_of(rows)
         masked = mask_tokens(
             *(keys, tokens, config.max_seq_length, config.max_predictions_per_seq),
             *(self._columns("input_ids", "masked_lm_positions", "masked_lm_ids", "masked_lm_weights"), config.masked_lm_prob),
@@ -142,7 +172,7 @@ class BertObjective(Objective):
         measured = {"instances": len(rows), "tokens": int(tokens.sum()), "masked": int(masked)}
         if config.next_sentence:
             measured["random_next"] = int(rows[:, IS_RANDOM].sum())
-        return Encoded(layout.encode(values), len(rows), measured)
+        return Encoded(layout.encode(values), keys, measured)
 
     def _columns(self, *names: str) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
         """int64[n]: where each feature begins, -1 for one that the records lack."""

@@ -9,7 +9,7 @@ from threadmill.datasets.manifest import Field
 from threadmill.documents.sources import CONVERSATIONS_KIND
 from threadmill.pretraining.config import CausalConfig
 from threadmill.pretraining.objectives import Encoded, Objective
-from threadmill.pretraining.spool import Rows
+from threadmill.pretraining.spool import Rows, keys_of
 from threadmill.pretraining.store import StoredPart, TokenStore
 from threadmill.pretraining.token_runs import COLUMNS, LENGTH, lay_out_runs, plan_runs
 from threadmill.vocab.vocabulary import Vocabulary
@@ -72,4 +72,4 @@ class CausalObjective(Objective):
         )
         tokens = int(rows[:, LENGTH].sum())
         measured = {"instances": len(rows), "segments": segments, "tokens": tokens, "padding": size * len(rows) - tokens}
-        return Encoded(self._layout.encode(values), len(rows), measured)
+        return Encoded(self._layout.encode(values), keys_of(rows), measured)

@@ -31,13 +31,18 @@ class Encoded:
 
     Attributes:
         content: uint8, framed records end to end.
-        records: their number.
+        keys: uint64[n], of each record: that of its row, or of the first of its rows.
         measured: sums over them for the manifest's statistics, such as "tokens".
     """
 
     content: npt.NDArray[np.uint8]
-    records: int
+    keys: npt.NDArray[np.uint64]
     measured: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def records(self) -> int:
+        """n."""
+        return len(self.keys)
 
 
 class Objective(ABC):
@@ -75,20 +80,38 @@ class Objective(ABC):
         """About how many bytes of records one pass makes of a token, before any compression: to choose the shards' number."""
 
     def dropped(self, store: TokenStore, part: StoredPart) -> Mapping[str, int]:
-        """Reason -> documents of the part that ``plan`` makes nothing of."""
+        """Reason -> documents of the part that ``plan`` makes nothing of; told by all but the store's ids and starts."""
         return {}
 
     def counts(self, store: TokenStore, part: StoredPart) -> Mapping[str, int]:
         """What is to be told of the part's documents beside the funnel: name -> a number."""
         return {}
 
-    def warn(self, store: TokenStore, split: str) -> None:
-        """Warns of what makes a split's records worse than they should be; nothing as a rule."""
+    def warn(self, groups: int, split: str) -> None:
+        """Warns of what makes the records of a split of so many groups worse than they should be; nothing as a rule."""
         return None
+
+    @property
+    def reads_other_parts(self) -> bool:
+        """True where a part's rows may have tokens of any part of the split; `spans` and `moved` tell them then."""
+        return False
+
+    def spans(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """int64[m, 3]: the runs of tokens that ``encode`` copies for the rows, in their order, where these may be anywhere.
+
+        Each is a sentence of the store, tokens to skip from its beginning, which may go beyond it, and a length in tokens.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads a part's own documents")
+
+    def moved(self, rows: Rows) -> Rows:
+        """The rows for a store in which the m spans of these rows are the sentences, in their order."""
+        raise NotImplementedError(f"{type(self).__name__} reads a part's own documents")
 
     @abstractmethod
     def plan(self, store: TokenStore, part: StoredPart, key: np.uint64) -> Iterator[Rows]:
         """One pass over the documents of a part, as blocks of rows of bounded size, however large a document is.
+
+        Reads all but the store's ids and starts; of other parts than this one only with `reads_other_parts`.
 
         Args:
             key: of the random stream of this part in this pass; a document's is ``combine(key, document - part.first)``.

@@ -8,10 +8,10 @@ import numpy.typing as npt
 from threadmill.datasets.fixed_records import FixedRecords
 from threadmill.datasets.manifest import Field
 from threadmill.pretraining.config import RobertaConfig
-from threadmill.pretraining.full_sentences import COLUMNS, KEY, LENGTH, lay_out_full_sentences, plan_full_sentences
+from threadmill.pretraining.full_sentences import COLUMNS, LENGTH, lay_out_full_sentences, plan_full_sentences
 from threadmill.pretraining.masking import mask_tokens
 from threadmill.pretraining.objectives import Encoded, Objective
-from threadmill.pretraining.spool import Rows
+from threadmill.pretraining.spool import Rows, keys_of
 from threadmill.pretraining.store import StoredPart, TokenStore
 from threadmill.vocab.vocabulary import Vocabulary
 
@@ -89,13 +89,13 @@ class RobertaObjective(Objective):
         measured = {"instances": len(rows), "tokens": tokens, "padding": size * len(rows) - tokens}
         if self.config.static_masking:
             measured["masked"] = self._mask(rows, values)
-        return Encoded(self._layout.encode(values), len(rows), measured)
+        return Encoded(self._layout.encode(values), keys_of(rows), measured)
 
     def _mask(self, rows: Rows, values: npt.NDArray[np.int32]) -> int:
         config = self.config
         return int(
             mask_tokens(
-                *(np.ascontiguousarray(rows[:, KEY]).view(np.uint64), np.ascontiguousarray(rows[:, LENGTH])),
+                *(keys_of(rows), np.ascontiguousarray(rows[:, LENGTH])),
                 *(config.max_seq_length, config.max_predictions_per_seq),
                 *(self._columns("input_ids", "masked_lm_positions", "masked_lm_ids", "masked_lm_weights"), config.masked_lm_prob),
                 *(self._unmasked, self._specials.mask, self.vocabulary.ordinary_ids, self._inside, 1, values),

@@ -25,7 +25,7 @@ from threadmill.pretraining.context_response import (
 )
 from threadmill.pretraining.objectives import Encoded, Objective
 from threadmill.pretraining.packing import pack
-from threadmill.pretraining.spool import Rows
+from threadmill.pretraining.spool import Rows, keys_of
 from threadmill.pretraining.store import StoredPart, TokenStore
 from threadmill.randomness import stream_key
 from threadmill.vocab.vocabulary import Vocabulary
@@ -132,4 +132,4 @@ class Seq2SeqObjective(Objective):
             "tokens": tokens,
             "padding": count * int(self._sizes.sum()) - tokens,
         }
-        return Encoded(self._layout.encode(values), count, measured)
+        return Encoded(self._layout.encode(values), keys_of(rows[starts[:-1]]), measured)

@@ -12,6 +12,11 @@ Rows = npt.NDArray[np.int64]
 KEY = 0  # the column that holds a row's key: a uint64 hash, as the bits of an int64
 
 
+def keys_of(rows: Rows) -> npt.NDArray[np.uint64]:
+    """uint64[n]: the keys of rows, a copy."""
+    return np.ascontiguousarray(rows[:, KEY]).view(np.uint64)
+
+
 class RowSpool:
     """Rows in a file: runs, each ordered by bucket; the buckets are equal ranges of the keys, ascending.
 

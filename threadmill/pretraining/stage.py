@@ -1,41 +1,39 @@
 """The records stage: any corpora and a vocabulary to pretraining records of one objective."""
 
-import errno
-import gzip
 import logging
 import math
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.shards import MAX_SHARDS, ShardName
-from threadmill.documents.sources import CONVERSATIONS_KIND, TEXT_KIND, Corpora, Part, open_corpora
+from threadmill.documents.sources import Corpora, open_corpora
 from threadmill.engine.ordered import map_in_order
-from threadmill.engine.stage import Plan, ShardStream, StreamStage, Task, TaskOutput, TaskResult
+from threadmill.engine.phases import Phase, StageRun
+from threadmill.engine.stage import Plan, StreamStage, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.pretraining.config import BertConfig, RecordsConfig
+from threadmill.pretraining.merging_stage import compressed
 from threadmill.pretraining.objectives import Objective, make_objective
+from threadmill.pretraining.phases import records_phases
+from threadmill.pretraining.planning import account, buckets_of, passes_over, plan_rows
+from threadmill.pretraining.portions import text_bytes
+from threadmill.pretraining.scratch import scratch_folder
 from threadmill.pretraining.spool import RowSpool
-from threadmill.pretraining.store import StoredPart, TokenStore
+from threadmill.pretraining.store import TokenStore
 from threadmill.pretraining.tokens import tokenise
-from threadmill.randomness import stream_key
 from threadmill.vocab.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
 _SUFFIXES = {"": "tfrecord", "gzip": "tfrecord.gz"}
 _SHARD_BYTES = 128 << 20
-_BUCKET_BYTES = 2 * _SHARD_BYTES  # of records; their rows are a tenth of it, and a thread holds those of one bucket
 _TEXT_BYTES_A_TOKEN = 4
-_UNPACKED = 3  # how much larger compressed text is
 _GZIPPED = 0.3  # how much smaller compressed records are
-_GZIP_LEVEL = 6
 
 
 class RecordsStage(StreamStage):
@@ -45,7 +43,7 @@ class RecordsStage(StreamStage):
     and each shard is laid out, masked and encoded from its rows. What is drawn depends on the seed, the part of the corpus,
     the document's number in it and the pass; a record's shard and place are a hash of these and its number in the
     document. So the bytes depend neither on the number of workers nor on retries, and memory neither on the size of a file
-    or a document nor on ``dupe_factor``.
+    or a document nor on ``dupe_factor``. On a remote engine many machines share the work, in `records_phases`.
 
     The funnel counts documents (of conversations: examples). Statistics: ``splits``, and for each split the sums that its
     objective measures.
@@ -73,6 +71,15 @@ class RecordsStage(StreamStage):
         inputs = (*opened.corpora.inputs, opened.objective.vocabulary.as_input())
         return Plan(inputs, tasks, opened.objective.schema(), opened.corpora.partial)
 
+    def phases(self, run: StageRun) -> Sequence[Phase]:
+        """Those of `records_phases`, where the engine is remote."""
+        return () if run.site.engine == "local" else self.remote_phases(run)
+
+    def remote_phases(self, run: StageRun) -> Sequence[Phase]:
+        """What machines that share nothing but the store do, whichever engine runs them."""
+        sections = {split: buckets_of(self._size(split), self._shards(split)) for split in self._opened.corpora.splits()}
+        return records_phases(run, self._opened.corpora, self._opened.objective, sections)
+
     def _open(self) -> tuple[Corpora, Objective]:
         objective = make_objective(self.config, Vocabulary.load(self.vocabulary_uri, cased=self.config.cased))
         return open_corpora(self.corpora), objective
@@ -87,19 +94,19 @@ class RecordsStage(StreamStage):
         """How many shards a split gets: a power of two, of about 128 MB each by the size of the parts."""
         if self.config.num_shards and split == "train":
             return self.config.num_shards
-        tokens = sum(_text_bytes(part) for part in self._opened.corpora.parts if part.split == split) / _TEXT_BYTES_A_TOKEN
-        size = tokens * self._passes(split) * self._opened.objective.bytes_per_token()
-        size *= _GZIPPED if self.config.compression else 1
+        size = self._size(split) * (_GZIPPED if self.config.compression else 1)
         return int(min(MAX_SHARDS, 2 ** max(0, round(math.log2(max(size, 1) / _SHARD_BYTES)))))
 
-    def _passes(self, split: str) -> int:
-        return self.config.dupe_factor if split == "train" else 1
+    def _size(self, split: str) -> float:
+        """About how many bytes the split's records have, before any compression."""
+        tokens = sum(text_bytes(part) for part in self._opened.corpora.parts if part.split == split) / _TEXT_BYTES_A_TOKEN
+        return tokens * passes_over(self.config, split) * self._opened.objective.bytes_per_token()
 
     def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
         """Does the tasks, one split after the other."""
         for split in dict.fromkeys(task.payload.split for task in tasks):
             with ExitStack() as stack:
-                folder = stack.enter_context(_scratch(uri))
+                folder = stack.enter_context(scratch_folder(uri))
                 counters = Counters()
                 store = self._tokenise(split, folder, counters, workers)
                 spool = stack.enter_context(closing(self._plan_rows(split, store, folder, workers)))
@@ -118,30 +125,16 @@ class RecordsStage(StreamStage):
                 keep_prefixes=self.config.keep_prefixes,
                 workers=workers,
             )
-        for part in store.parts:
-            for reason, count in objective.dropped(store, part).items():
-                counters.kept -= count
-                counters.drop(reason, count)
-            for name, count in objective.counts(store, part).items():
-                counters.extra[name] = counters.extra.get(name, 0) + count
-        objective.warn(store, split)
+        account(objective, store, store.parts, counters)
+        objective.warn(len(store.group_offsets) - 1, split)
         log.info("records: %s split: %s tokens in %s documents", split, f"{store.tokens:,}", f"{store.documents:,}")
         return store
 
     def _plan_rows(self, split: str, store: TokenStore, folder: Path, workers: int) -> RowSpool:
-        objective, passes, shards = self._opened.objective, self._passes(split), self._shards(split)
-        size = store.lengths.sum() * passes * objective.bytes_per_token() / shards
-        spool = RowSpool(folder / "rows", objective.columns, shards * max(1, math.ceil(size / _BUCKET_BYTES)))
-
-        def plan(item: tuple[StoredPart, int]) -> None:
-            part, passage = item
-            key = stream_key(self.config.objective, self.config.random_seed, _stream_name(part), passage)
-            for rows in objective.plan(store, part, key):
-                spool.add(rows)
-                store.has_read(len(rows))
-
-        for _ in map_in_order(plan, ((part, passage) for part in store.parts for passage in range(passes)), workers):
-            pass
+        objective, passes = self._opened.objective, passes_over(self.config, split)
+        size = store.lengths.sum() * passes * objective.bytes_per_token()
+        spool = RowSpool(folder / "rows", objective.columns, buckets_of(size, self._shards(split)))
+        plan_rows(objective, store, store.parts, passes, spool, workers)
         return spool
 
     def _write(self, task: Task, uri: str, store: TokenStore, spool: RowSpool, counters: Counters) -> TaskResult:
@@ -150,7 +143,7 @@ class RecordsStage(StreamStage):
         buckets = spool.buckets // shard.count
         output, measured = TaskOutput(uri), Counter[str]()
         try:
-            with output.shard(task.name) as stream, _compressed(stream, self.config.compression) as sink:
+            with output.shard(task.name) as stream, compressed(stream, self.config.compression) as sink:
                 for bucket in range(shard.index * buckets, (shard.index + 1) * buckets):
                     for encoded in self._opened.objective.encode(store, spool.read(bucket)):
                         sink.write(encoded.content.data)
@@ -189,35 +182,3 @@ class _Opened:
 
     corpora: Corpora
     objective: Objective
-
-
-def _stream_name(part: StoredPart) -> str:
-    """What a part's random streams are keyed by: conversations of any format give the same records."""
-    return part.name.rsplit(".", 1)[0] if part.kind == CONVERSATIONS_KIND else part.name
-
-
-def _text_bytes(part: Part) -> int:
-    return part.size * (_UNPACKED if part.kind == TEXT_KIND and part.stop < 0 else 1)
-
-
-@contextmanager
-def _scratch(uri: str) -> Iterator[Path]:
-    """A folder on this machine: below the output, from where a later run removes what a killed one left, or a temporary one."""
-    folder = storage.local_path(uri) if storage.is_local(uri) else None
-    with tempfile.TemporaryDirectory(prefix=storage.TEMPORARY_PREFIX, dir=folder) as scratch:
-        try:
-            yield Path(scratch)
-        except OSError as error:
-            if error.errno == errno.ENOSPC and error.filename is None:  # a write names no file
-                error.filename = scratch
-            raise
-
-
-@contextmanager
-def _compressed(stream: ShardStream, compression: str) -> Iterator[Any]:
-    """The stream itself, or one that compresses into it: without a time or a name, the same bytes each time."""
-    if not compression:
-        yield stream
-        return
-    with gzip.GzipFile("", "wb", _GZIP_LEVEL, stream, mtime=0) as sink:
-        yield sink

@@ -19,7 +19,14 @@ _MOST_IN_16_BITS = 1 << 16
 # What is mapped counts as this process's memory, though the system can drop it. A read maps 64 KB, and a row reads two places.
 _MAPPED_AT_MOST = 256 << 20
 _MAPPED_BY_A_ROW = 128 << 10
-_FILES = {"starts": np.int64, "lengths": np.int32, "document_offsets": np.int64, "groups": np.int64, "group_offsets": np.int64}
+# What is stored besides the ids, each array in a file of its name.
+ARRAYS: dict[str, type[np.generic]] = {
+    "starts": np.int64,
+    "lengths": np.int32,
+    "document_offsets": np.int64,
+    "groups": np.int64,
+    "group_offsets": np.int64,
+}
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,32 @@ class _Pages:
         self.rows = 0
 
 
+def id_type(vocabulary_size: int) -> type[np.generic]:
+    """What an id of a token is stored as."""
+    return np.uint16 if vocabulary_size <= _MOST_IN_16_BITS else np.int32
+
+
+def open_store(folder: Path, ids: type[np.generic], parts: Sequence[StoredPart]) -> TokenStore:
+    """The store whose arrays lie in ``folder``, a file of the attribute's name each, mapped into memory.
+
+    Args:
+        ids: type of an id.
+    """
+    maps: list[mmap.mmap] = []
+    arrays = {name: _map(folder / name, dtype, maps) for name, dtype in {"ids": ids, **ARRAYS}.items()}
+    is_text = all(part.kind == TEXT_KIND for part in parts)
+    return TokenStore(**arrays, parts=tuple(parts), is_contiguous=is_text, _pages=_Pages(maps))
+
+
+def _map(path: Path, dtype: type[np.generic], maps: list[mmap.mmap]) -> npt.NDArray[Any]:
+    if not path.stat().st_size:
+        return np.zeros(0, dtype)
+    with open(path, "rb") as file:
+        # Copy on write, so that the arrays are as writable as any: one compiled kernel serves both.
+        maps.append(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    return np.frombuffer(maps[-1], dtype)
+
+
 class StoreWriter:
     """Writes a split's documents block by block, in their order, and opens them as a `TokenStore`.
 
@@ -112,7 +145,7 @@ class StoreWriter:
     def __init__(self, folder: Path, vocabulary_size: int, *, need_response: bool = False) -> None:
         folder.mkdir(parents=True)
         self._folder, self._need_response = folder, need_response
-        self._types = {"ids": np.uint16 if vocabulary_size <= _MOST_IN_16_BITS else np.int32, **_FILES}
+        self._types = {"ids": id_type(vocabulary_size), **ARRAYS}
         self._files: dict[str, IO[bytes]] = {name: open(folder / name, "wb") for name in self._types}  # noqa: SIM115
         self._tokens = self._sentences = self._documents = self._groups = 0
         for name in ("document_offsets", "group_offsets"):
@@ -163,12 +196,7 @@ class StoreWriter:
         self._write("group_offsets", np.array([self._documents] if self._documents else []))
         for file in self._files.values():
             file.close()
-        is_text = all(part.kind == TEXT_KIND for part in self._parts)
-        maps: list[mmap.mmap] = []
-        ids, starts, lengths, document_offsets, groups, group_offsets = (self._map(name, maps) for name in self._types)
-        return TokenStore(
-            ids, starts, lengths, document_offsets, groups, group_offsets, tuple(self._parts), is_text, _Pages(maps)
-        )
+        return open_store(self._folder, self._types["ids"], self._parts)
 
     def close(self) -> None:
         """Closes the files; for a run that fails."""
@@ -201,12 +229,3 @@ class StoreWriter:
 
     def _write(self, name: str, values: npt.NDArray[Any]) -> None:
         self._files[name].write(np.ascontiguousarray(values, self._types[name]).data.cast("B") if len(values) else b"")
-
-    def _map(self, name: str, maps: list[mmap.mmap]) -> npt.NDArray[Any]:
-        path = self._folder / name
-        if not path.stat().st_size:
-            return np.zeros(0, self._types[name])
-        with open(path, "rb") as file:
-            # Copy on write, so that the arrays are as writable as any: one compiled kernel serves both.
-            maps.append(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-        return np.frombuffer(maps[-1], self._types[name])

@@ -11,6 +11,8 @@ from threadmill.documents.blocks import DocumentBlock
 from threadmill.documents.reading import read_part
 from threadmill.documents.sources import Part
 from threadmill.engine.ordered import map_in_order
+from threadmill.pretraining.config import RecordsConfig
+from threadmill.pretraining.portions import Portion
 from threadmill.pretraining.store import StoreWriter, TokenStore
 from threadmill.vocab.vocabulary import TokenLines, Vocabulary
 
@@ -57,3 +59,11 @@ def tokenise(
         counters.kept -= empty
         counters.drop("no_tokens", empty)
         return writer.open()
+
+
+def tokenise_portion(
+    portion: Portion, vocabulary: Vocabulary, config: RecordsConfig, folder: Path, counters: Counters
+) -> TokenStore:
+    """`tokenise` of a portion, which must be as it was when its corpora were opened; its store lies below ``folder``."""
+    with portion.corpora().unchanged():
+        return tokenise(portion.parts, vocabulary, folder / "tokens", counters, keep_prefixes=config.keep_prefixes)
