@@ -57,6 +57,10 @@ class RemoteWorkError(ThreadmillError):
     """A job on a remote service failed, or the service did; the same call can succeed later, and adopts what it started."""
 
 
+class TransferError(RemoteWorkError):
+    """Bytes arrived damaged or not at all on their way to a store or from it; the same call can succeed later."""
+
+
 class RemoteCancelledError(ThreadmillError):
     """Somebody cancelled a job on a remote service; the run must not start it again by itself."""
 

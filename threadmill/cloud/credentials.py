@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from threadmill.errors import ConfigError
@@ -22,7 +22,7 @@ class Access:
         project: that jobs run in, and that is billed.
     """
 
-    credentials: Any = None
+    credentials: Any = field(default=None, repr=False)
     project: str = ""
 
 
@@ -37,6 +37,16 @@ def use_access(access: Access) -> Iterator[None]:
         yield
     finally:
         _access.reset(token)
+
+
+def access_in_use() -> Access | None:
+    """The access that `use_access` set in this context, to be handed on to other processes; None for the machine's own."""
+    return _access.get()
+
+
+def adopt_access(access: Access | None) -> None:
+    """Uses ``access`` in this context from now on: a worker process, for the one that started it."""
+    _access.set(access)
 
 
 def current_access() -> Access:

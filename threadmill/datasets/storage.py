@@ -1,12 +1,14 @@
-"""Files on any fsspec filesystem: read, list, and write so that a file is whole or absent."""
+"""Files on this machine, in Cloud Storage, and on what fsspec knows: read, list, and write so that a file is whole or absent."""
 
 import errno
+import importlib
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO, Any, cast
+from types import ModuleType
+from typing import IO, cast
 
 TEMPORARY_PREFIX = ".writing-"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -15,6 +17,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def is_local(uri: str) -> bool:
     """True for a path or a file:// URI on this machine."""
     return "://" not in uri or uri.startswith("file://")
+
+
+def is_cloud(uri: str) -> bool:
+    """True for a place in Cloud Storage."""
+    return uri.startswith("gs://")
 
 
 def local_path(uri: str) -> str:
@@ -44,61 +51,82 @@ def name_of(uri: str) -> str:
 
 
 def open_read(uri: str) -> IO[bytes]:
-    """A binary stream over the file.
+    """A binary stream over the file; seekable, for local files and Cloud Storage.
 
     Raises:
         FileNotFoundError: no such file.
     """
-    if is_local(uri):
-        return open(local_path(uri), "rb")
-    filesystem, path = _filesystem(uri)
-    return cast(IO[bytes], filesystem.open(path, "rb"))
+    return open(local_path(uri), "rb") if is_local(uri) else cast(IO[bytes], _store(uri).open_read(uri))
 
 
 def read_bytes(uri: str) -> bytes:
     """The whole content of a (small) file."""
+    if not is_local(uri):
+        return cast(bytes, _store(uri).read_bytes(uri))
     with open_read(uri) as stream:
         return stream.read()
 
 
+def read_many(uris: Sequence[str]) -> list[bytes]:
+    """The contents of (small) files, several at once where they are remote."""
+    if uris and is_cloud(uris[0]):
+        from threadmill.datasets.cloud_calls import in_parallel
+
+        return in_parallel(read_bytes, uris)
+    return [read_bytes(uri) for uri in uris]
+
+
 def exists(uri: str) -> bool:
     """True if the file or folder is there."""
-    if is_local(uri):
-        return os.path.exists(local_path(uri))
-    filesystem, path = _filesystem(uri)
-    return bool(filesystem.exists(path))
+    return os.path.exists(local_path(uri)) if is_local(uri) else bool(_store(uri).exists(uri))
 
 
 def is_directory(uri: str) -> bool:
     """True if the URI names a folder."""
-    if is_local(uri):
-        return os.path.isdir(local_path(uri))
-    filesystem, path = _filesystem(uri)
-    return bool(filesystem.isdir(path))
+    return os.path.isdir(local_path(uri)) if is_local(uri) else bool(_store(uri).is_directory(uri))
 
 
 def size(uri: str) -> int:
     """The file's size in bytes, or -1 where there is no such file."""
+    if not is_local(uri):
+        return int(_store(uri).size(uri))
     try:
-        if is_local(uri):
-            return os.path.getsize(local_path(uri))
-        filesystem, path = _filesystem(uri)
-        return int(filesystem.size(path))
+        return os.path.getsize(local_path(uri))
     except FileNotFoundError:
         return -1
 
 
+def version(uri: str) -> str:
+    """What changes whenever the file's content does: size and time of a local one, the generation in Cloud Storage.
+
+    "" where there is no such file, or its store cannot tell.
+    """
+    if not is_local(uri):
+        return str(_store(uri).version(uri))
+    try:
+        status = os.stat(local_path(uri))
+    except FileNotFoundError:
+        return ""
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+
+
 def list_names(uri: str) -> list[str]:
     """The sorted names in a folder; empty where there is no folder."""
-    if is_local(uri):
-        path = local_path(uri)
-        return sorted(os.listdir(path)) if os.path.isdir(path) else []
-    filesystem, path = _filesystem(uri)
-    try:
-        entries = filesystem.ls(path, detail=False)  # unlike isdir, it does not take a store out of reach for an empty one
-    except FileNotFoundError:
-        return []
-    return sorted(name_of(entry) for entry in entries if entry.rstrip("/") != path.rstrip("/"))
+    if not is_local(uri):
+        return cast(list[str], _store(uri).list_names(uri))
+    path = local_path(uri)
+    return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+
+def sizes(uri: str) -> dict[str, int]:
+    """The names in a folder, each with its size in bytes, -1 for folders; one look at the folder for all."""
+    if not is_local(uri):
+        return cast(dict[str, int], _store(uri).sizes(uri))
+    path = local_path(uri)
+    if not os.path.isdir(path):
+        return {}
+    with os.scandir(path) as entries:
+        return {entry.name: -1 if entry.is_dir() else size(entry.path) for entry in entries}
 
 
 def make_directory(uri: str) -> list[str]:
@@ -124,25 +152,39 @@ def sync_directory(uri: str) -> None:
         os.close(descriptor)
 
 
-def rename(uri: str, new_uri: str) -> None:
-    """Moves a file on the same filesystem, over what is there."""
+def rename(uri: str, new_uri: str) -> int | None:
+    """Moves a file on the same filesystem, over what is there; returns what `remove` takes for its generation."""
     if is_local(uri):
         os.replace(local_path(uri), local_path(new_uri))
-        return
-    filesystem, path = _filesystem(uri)
-    filesystem.mv(path, _filesystem(new_uri)[1])
+        return None
+    return cast("int | None", _store(uri).rename(uri, new_uri))
 
 
-def remove(uri: str) -> None:
-    """Removes a file; none is no error."""
-    try:
-        if is_local(uri):
-            os.remove(local_path(uri))
-        else:
-            filesystem, path = _filesystem(uri)
-            filesystem.rm(path)
-    except FileNotFoundError:
+def rename_many(pairs: Sequence[tuple[str, str]]) -> list[int | None]:
+    """As `rename`, several at once where they are remote."""
+    if pairs and is_cloud(pairs[0][0]):
+        from threadmill.datasets.cloud_calls import in_parallel
+
+        return in_parallel(lambda pair: rename(*pair), pairs)
+    return [rename(*pair) for pair in pairs]
+
+
+def remove(uri: str, generation: int | None = None) -> None:
+    """Removes a file; none is no error.
+
+    Args:
+        generation: of a stream of `atomic_writer` (its ``version``) or of `rename`: only what that has written is removed, where
+            the store can tell; 0 for nothing. None for whatever is there.
+    """
+    if generation is not None and is_cloud(uri):
+        if generation:
+            _store(uri).remove(uri, generation)
         return
+    if not is_local(uri):
+        _store(uri).remove(uri)
+        return
+    with suppress(FileNotFoundError):
+        os.remove(local_path(uri))
 
 
 def remove_empty_directory(uri: str) -> None:
@@ -154,16 +196,14 @@ def remove_empty_directory(uri: str) -> None:
 
 def remove_tree(uri: str) -> None:
     """Removes a folder and all below it, or a file; none is no error."""
-    if is_local(uri):
-        path = local_path(uri)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            remove(uri)
+    if not is_local(uri):
+        _store(uri).remove_tree(uri)
         return
-    filesystem, path = _filesystem(uri)
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)
+    path = local_path(uri)
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        remove(uri)
 
 
 @contextmanager
@@ -173,7 +213,7 @@ def atomic_writer(uri: str) -> Iterator[IO[bytes]]:
     Local files are written beside the target, synced, then renamed. Object stores publish an object on close.
     """
     if not is_local(uri):
-        with _object_writer(uri) as stream:
+        with _store(uri).writer(uri) as stream:
             yield stream
         return
     with atomic_path(local_path(uri)) as temporary, open(temporary, "wb") as stream:
@@ -201,26 +241,13 @@ def atomic_path(path: str) -> Iterator[str]:
 
 def write_bytes(uri: str, content: bytes) -> None:
     """Writes a small file atomically."""
-    with atomic_writer(uri) as stream:
-        stream.write(content)
+    if is_local(uri):
+        with atomic_writer(uri) as stream:
+            stream.write(content)
+    else:
+        _store(uri).write_bytes(uri, content)
 
 
-@contextmanager
-def _object_writer(uri: str) -> Iterator[IO[bytes]]:
-    filesystem, path = _filesystem(uri)
-    stream = filesystem.open(path, "wb")
-    try:
-        yield stream
-    except BaseException:
-        if hasattr(stream, "discard"):
-            stream.discard()
-        stream.closed = True  # or the garbage collector closes it, which publishes what was written so far
-        raise
-    stream.close()
-
-
-def _filesystem(uri: str) -> tuple[Any, str]:
-    from fsspec.core import url_to_fs  # costs 0.1 s, and local work does not need it
-
-    filesystem, path = url_to_fs(uri)
-    return filesystem, path
+def _store(uri: str) -> ModuleType:
+    """The module of a remote URI's store: they cost a second and more to import, and local work does not need them."""
+    return importlib.import_module(f"threadmill.datasets.{'cloud' if is_cloud(uri) else 'fsspec'}_storage")
