@@ -49,6 +49,15 @@ def slice_of(accelerator_type: str) -> Slice:
     raise ConfigError(f"the TPU type {accelerator_type} is not known; set THREADMILL_TPU_TYPE to one of {known}")
 
 
+def generation_of(name: str) -> str:
+    """The generation of an accelerator type, such as v5litepod-8, or of a machine type, such as ct5lp-hightpu-8t.
+
+    Raises:
+        ConfigError: neither is known.
+    """
+    return _MACHINES.get(name.split("-")[0]) or slice_of(name).generation
+
+
 def vertex_slice(machine_type: str, topology: str) -> Slice:
     """The slice of a Vertex AI custom job, such as ct5lp-hightpu-8t and 2x4.
 

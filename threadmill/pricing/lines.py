@@ -10,7 +10,7 @@ from threadmill.pricing.prices import Price
 JOB_STATISTICS, DRY_RUN, MEASURED, PUBLISHED, ASSUMED = (
     "job statistics", "dry run", "measured rate", "published figure", "assumption",
 )  # fmt: skip
-CERTAINTY = (JOB_STATISTICS, DRY_RUN, MEASURED, PUBLISHED, ASSUMED)
+CERTAINTY = (JOB_STATISTICS, DRY_RUN, PUBLISHED, MEASURED, ASSUMED)
 
 
 @dataclass(frozen=True)

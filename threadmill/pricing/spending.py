@@ -12,7 +12,7 @@ from threadmill.datasets import storage
 from threadmill.datasets.manifest import find_manifest
 from threadmill.datasets.unfinished import PHASES
 from threadmill.errors import BudgetError, IntegrityError
-from threadmill.pricing.accelerators import slice_of
+from threadmill.pricing.accelerators import generation_of
 from threadmill.pricing.lines import JOB_STATISTICS, Line, total
 from threadmill.pricing.prices import Prices, load_prices
 from threadmill.settings import get_settings
@@ -121,7 +121,7 @@ def _billed(kind: str, measures: Mapping[str, Any]) -> list[tuple[str, str, str,
     if kind == "bigquery":
         return [("bytes_billed", "BigQuery queries", "bigquery.query", _TIB)]
     if kind == "dataflow":
-        flexrs = "_flexrs" if measures.get("flexrs", get_settings().dataflow_flexrs) else ""
+        flexrs = "_flexrs" if _true(measures.get("flexrs", get_settings().dataflow_flexrs)) else ""
         return [
             ("vcpu_hours", "Dataflow vCPUs", f"dataflow.vcpu{flexrs}", 1),
             ("memory_gb_hours", "Dataflow memory", f"dataflow.memory{flexrs}", 1),
@@ -129,7 +129,7 @@ def _billed(kind: str, measures: Mapping[str, Any]) -> list[tuple[str, str, str,
             ("shuffle_gb", "Dataflow Shuffle", "dataflow.shuffle", 1),
         ]
     if kind in ("tpu", "vertex") and "tpu_type" in measures:
-        generation = slice_of(str(measures["tpu_type"])).generation
+        generation = generation_of(str(measures["tpu_type"]))
         if kind == "vertex":
             return [("chip_hours", f"Vertex AI TPU {generation}", f"vertex.{generation}", 1)]
         spot = _true(measures.get("spot", False))
