@@ -3,18 +3,15 @@
 import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 import orjson
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from threadmill.corpora.addresses import public_uri
-from threadmill.corpora.reddit.bad_lines import BadLines
+from threadmill.corpora.reddit.comment_shards import ParquetShards
+from threadmill.corpora.reddit.comment_statistics import CommentStatistics, merged_statistics
 from threadmill.corpora.reddit.comments import SCHEMA, DeadLetter, Parsed
 from threadmill.corpora.reddit.config import IngestConfig
 from threadmill.corpora.reddit.dump_names import refuse_two_of_a_month, source_name, source_stem
@@ -25,11 +22,10 @@ from threadmill.datasets.counters import Counters
 from threadmill.datasets.manifest import InputEntry
 from threadmill.datasets.shards import ShardName
 from threadmill.engine.local import available_workers
-from threadmill.engine.stage import MapStage, NumberedShards, Plan, ShardStream, Task, TaskOutput, TaskResult
+from threadmill.engine.stage import MapStage, Plan, ShardStream, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.takedown.ledger import Ledger
 
-_DICTIONARY_COLUMNS = ["parent_kind", "subreddit", "author", "distinguished", "removal", "month"]
 _MOST_THREADS = 4  # decompression, which is one thread's, feeds no more of them
 
 
@@ -138,16 +134,15 @@ def write_comments(
     Args:
         pieces: what its pieces gave, each with the number of comments that were taken out of it.
     """
-    counters, statistics, partial = Counters(), _Statistics(), False
+    counters, statistics, partial = Counters(), CommentStatistics(), False
     with (
         output.dead_letters(dead_letters_name(task.name)) as letters_stream,
         output.numbered_shards(task.name, "parquet") as shards,
-        _ParquetShards(shards, shard_rows) as writer,
+        ParquetShards(shards, shard_rows) as writer,
     ):
         for parsed, taken_down in pieces:
             writer.write(parsed.comments)
-            statistics.add(parsed)
-            statistics.bad_lines.add(source, parsed.letters)
+            statistics.add(source, parsed)
             write_letters(letters_stream, source, parsed.letters)
             counters.kept += parsed.comments.height
             for letter in parsed.letters:
@@ -157,90 +152,3 @@ def write_comments(
             partial = partial or bool(parsed.partial)
     counters.written = counters.kept
     return output.result(task, counters, statistics.to_json(), partial=partial)
-
-
-def merged_statistics(parts: Sequence[Mapping[str, Any]], max_bad_fraction: float) -> dict[str, Any]:
-    """The statistics of all sources; raises InputError where too many lines of all of them together are bad."""
-    merged = _Statistics()
-    for part in parts:
-        merged.merge(part)
-    merged.bad_lines.check(merged.lines, max_bad_fraction)
-    return merged.to_json()
-
-
-class _ParquetShards:
-    """Cuts a stream of frames into Parquet shards of ``shard_rows`` rows."""
-
-    def __init__(self, shards: NumberedShards, shard_rows: int) -> None:
-        self._shards, self._shard_rows = shards, shard_rows
-        self._shard: ExitStack | None = None
-
-    def __enter__(self) -> "_ParquetShards":
-        return self
-
-    def write(self, frame: pl.DataFrame) -> None:
-        """Appends rows, opening shards as they are needed."""
-        start = 0
-        while start < frame.height:
-            if self._shard is None:
-                self._shard = self._open(frame)
-            rows = frame.slice(start, self._shard_rows - self._stream.records)
-            self._writer.write_table(_arrow(rows))
-            self._stream.records += rows.height
-            start += rows.height
-            if self._stream.records == self._shard_rows:
-                shard, self._shard = self._shard, None
-                shard.close()
-
-    def _open(self, frame: pl.DataFrame) -> ExitStack:
-        schema = _arrow(frame.clear()).schema
-        with ExitStack() as shard:
-            self._stream = shard.enter_context(self._shards.shard())
-            self._writer = shard.enter_context(
-                pq.ParquetWriter(
-                    self._stream, schema, compression="zstd", compression_level=1, use_dictionary=_DICTIONARY_COLUMNS
-                )
-            )
-            return shard.pop_all()
-
-    def __exit__(self, *error: Any) -> None:
-        if self._shard is not None:
-            self._shard.__exit__(*error)
-
-
-def _arrow(frame: pl.DataFrame) -> pa.Table:
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-
-
-class _Statistics:
-    """What the stages and checks after this one ask about the comments."""
-
-    def __init__(self) -> None:
-        self.months: Counter[str] = Counter()
-        self.removals: Counter[str] = Counter()
-        self.body_bytes = 0
-        self.lines = 0
-        self.bad_lines = BadLines()
-
-    def add(self, parsed: Parsed) -> None:
-        frame = parsed.comments
-        self.lines += parsed.lines
-        self.months.update(dict(frame["month"].value_counts().iter_rows()))
-        self.removals.update(dict(frame["removal"].drop_nulls().value_counts().iter_rows()))
-        self.body_bytes += int(frame["body"].str.len_bytes().sum())
-
-    def merge(self, part: Mapping[str, Any]) -> None:
-        self.months.update(part["months"])
-        self.removals.update(part["removals"])
-        self.body_bytes += part["body_bytes"]
-        self.lines += part["lines"]
-        self.bad_lines.merge(part["bad_lines"])
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "months": dict(sorted(self.months.items())),
-            "removals": dict(sorted(self.removals.items())),
-            "body_bytes": self.body_bytes,
-            "lines": self.lines,
-            "bad_lines": self.bad_lines.to_json(),
-        }
