@@ -43,7 +43,7 @@ def write_shards(
         here = group is not None and group[0] == ordinal
         if name in wanted:  # one with no rows is a file too, so that a split is whole
             rows = (batch for _, batch in group[1]) if group is not None and here else iter(())
-            yield _write_shard(rows, schema, name, uri, dropped if ordinal == 0 else {})
+            yield write_shard(rows, schema, name, TaskOutput(uri), dropped if ordinal == 0 else {})
         if here:
             group = next(groups, None)
 
@@ -59,10 +59,15 @@ def _runs_of_shards(batches: Iterable[pa.RecordBatch], firsts: npt.NDArray[np.in
                 yield int(ordinals[start]), rows.slice(start, end - start)
 
 
-def _write_shard(
-    batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str, uri: str, dropped: Mapping[str, int]
+def write_shard(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, name: str, output: TaskOutput, dropped: Mapping[str, int]
 ) -> TaskResult:
-    output, rows = TaskOutput(uri), 0
+    """Writes one shard; see `write_shards`.
+
+    Args:
+        batches: its rows, in the order of sql/threads.sql.
+    """
+    rows = 0
     with (
         output.shard(name) as stream,
         pq.ParquetWriter(stream, schema, compression="zstd", compression_level=1, use_dictionary=_DICTIONARY_COLUMNS) as writer,

@@ -11,6 +11,7 @@ from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field
 from threadmill.datasets.shards import ShardName
 from threadmill.datasets.storage import local_path
+from threadmill.engine.phases import Phase, StageRun
 from threadmill.engine.prefetch import prefetch
 from threadmill.engine.stage import Plan, StreamStage, Task, TaskResult
 from threadmill.errors import InputError
@@ -60,7 +61,7 @@ class ThreadsStage(StreamStage):
             )
         shards = [
             ShardName(split, index, count, "parquet")
-            for split, count in self._shard_counts(datasets).items()
+            for split, count in self.shard_counts(datasets).items()
             for index in range(count)
         ]
         schema = (*datasets[0].manifest.schema, Field("is_new", "bool"))
@@ -70,19 +71,28 @@ class ThreadsStage(StreamStage):
         partial = any(dataset.manifest.partial for dataset in datasets)
         return Plan(tuple(inputs), tuple(Task(str(shard)) for shard in shards), schema, partial)
 
-    def _shard_counts(self, datasets: Sequence[Dataset]) -> dict[str, int]:
+    def shard_counts(self, datasets: Sequence[Dataset]) -> dict[str, int]:
+        """Shards of each split."""
         return shard_counts(self.config, sum(dataset.manifest.statistics["body_bytes"] for dataset in datasets))
+
+    def phases(self, run: StageRun) -> Sequence[Phase]:
+        """Jobs of BigQuery and a task a bucket, where that is the warehouse."""
+        if run.site.warehouse != "bigquery":
+            return ()
+        from threadmill.conversations.thread_tables import thread_phases
+
+        return thread_phases(self, run)
 
     def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
         """Sorts all comments by shard and thread, and cuts the stream into the shards asked for."""
         datasets = [Dataset.open(comments) for comments in self.comments]
         files = [[dataset.path(shard) for shard in dataset.manifest.shards] for dataset in datasets]
-        counts = self._shard_counts(datasets)
+        counts = self.shard_counts(datasets)
         with DuckDBWarehouse(self.memory_limit, workers, local_path(uri)) as warehouse:
             dropped = {"taken_down": self._load(warehouse, files)}
             warehouse.create("duplicates", "duplicate_comments", {"prefer_original": self.config.prefer_original})
             dropped["duplicate"] = warehouse.query("count_duplicates")["dropped"][0].as_py()
-            rows = warehouse.stream("threads", self._parameters(counts))
+            rows = warehouse.stream("threads", self.parameters(counts))
             yield from write_shards(prefetch(rows), rows.schema, counts, {task.name for task in tasks}, uri, dropped)
 
     def _load(self, warehouse: DuckDBWarehouse, files: Sequence[Sequence[str]]) -> int:
@@ -96,7 +106,8 @@ class ThreadsStage(StreamStage):
         warehouse.define("comments", "remaining_comments")
         return int(warehouse.query("count_taken_down")["dropped"][0].as_py())
 
-    def _parameters(self, counts: Mapping[str, int]) -> dict[str, Any]:
+    def parameters(self, counts: Mapping[str, int]) -> dict[str, Any]:
+        """Those of sql/threads.sql."""
         rule = SPLIT_RULES[self.config.split_rule]
         return {
             "split_digit": rule.first_digit,

@@ -3,14 +3,20 @@
 import calendar
 import math
 import tempfile
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from threadmill.cloud.work import Waiting, wait
 from threadmill.corpora.limits import CommentLimits
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.gate import Check, between
+from threadmill.engine.site import Site, settings_site, shell_identity
 from threadmill.warehouse.duckdb import DuckDBWarehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _THREADS = 2
 _EPOCH = date(1970, 1, 1)
@@ -21,24 +27,68 @@ _ENOUGH_A_DAY = 100  # fewer, and a day without any may be chance, as in Reddit'
 
 
 def check_comments(
-    uri: str, limits: CommentLimits, *, previous: str = "", memory_limit: str = "1GB", spill_folder: str | None = None
+    uri: str,
+    limits: CommentLimits,
+    *,
+    previous: str = "",
+    site: Site | None = None,
+    memory_limit: str = "1GB",
+    spill_folder: str | None = None,
 ) -> list[Check]:
     """Measures the comments at ``uri`` and judges them by ``limits``.
 
     Args:
         previous: URI of the comments of the month before, to measure drift against; "" for none.
-        memory_limit: what the warehouse may hold before it spills.
+        site: whose warehouse measures; as the settings say by default.
+        memory_limit: what a warehouse on this machine may hold before it spills.
         spill_folder: where it spills; the system's folder for temporary files by default.
 
     Raises:
         InputError: no dataset there, or not one of comments.
+        RemoteWorkError: BigQuery failed; the same call can succeed later.
     """
+    steps = comment_check_steps(uri, limits, previous=previous, site=site, memory_limit=memory_limit, spill_folder=spill_folder)
+    while True:
+        try:
+            wait(next(steps))
+        except StopIteration as end:
+            return cast(list[Check], end.value)
+
+
+def comment_check_steps(
+    uri: str,
+    limits: CommentLimits,
+    *,
+    previous: str = "",
+    site: Site | None = None,
+    memory_limit: str = "1GB",
+    spill_folder: str | None = None,
+) -> Generator[Waiting, None, list[Check]]:
+    """As `check_comments`, but yields remote work instead of waiting for it; called again, it finds what is done."""
+    site = site or settings_site(shell_identity("check_comments", uri))
     datasets = [Dataset.open(place, "ingest") for place in (uri, previous) if place]
-    with DuckDBWarehouse(memory_limit, _THREADS, spill_folder or tempfile.gettempdir()) as warehouse:
-        days = [_days(warehouse, dataset) for dataset in reversed(datasets)][::-1]  # the dataset's own last, to stay loaded
-        (measures,) = warehouse.query("comment_measures", {"month": limits.month}).to_pylist()
+    if site.warehouse == "bigquery":
+        from threadmill.corpora.check_tables import measure_comments
+
+        day_tables, measured = yield from measure_comments(datasets, limits.month, site)
+    else:
+        day_tables, measured = _measure_here(datasets, limits.month, memory_limit, spill_folder)
+    days = [_days(table) for table in day_tables]
+    (measures,) = measured.to_pylist()
     checks = [*_judged(measures, limits), *_missing_days(days[0], limits)]
     return [*checks, *_drift(days[0], days[1], limits)] if previous else checks
+
+
+def _measure_here(
+    datasets: list[Dataset], month: str, memory_limit: str, spill_folder: str | None
+) -> "tuple[list[pa.Table], pa.Table]":
+    """The rows of comment_days.sql for each dataset, and of comment_measures.sql for the first."""
+    days: list[pa.Table] = []
+    with DuckDBWarehouse(memory_limit, _THREADS, spill_folder or tempfile.gettempdir()) as warehouse:
+        for dataset in reversed(datasets):  # the first last, to stay loaded
+            warehouse.load("comments", [dataset.path(shard) for shard in dataset.shards()])
+            days.insert(0, warehouse.query("comment_days"))
+        return days, warehouse.query("comment_measures", {"month": month})
 
 
 @dataclass(frozen=True)
@@ -59,9 +109,8 @@ class _Days:
         return self.tombstones / self.comments if self.comments else math.nan
 
 
-def _days(warehouse: DuckDBWarehouse, dataset: Dataset) -> _Days:
-    warehouse.load("comments", [dataset.path(shard) for shard in dataset.shards()])
-    table = warehouse.query("comment_days").to_pydict()
+def _days(found: "pa.Table") -> _Days:
+    table = found.sort_by("day").to_pydict()
     days = [_EPOCH + timedelta(days=int(number)) for number in table["day"]]
     return _Days(days, sum(table["row_count"]), sum(table["tombstones"]))
 

@@ -1,11 +1,13 @@
 """The statements under sql/: GoogleSQL, one a file, bound parameters only."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
 import threadmill
 
 _PACKAGED = Path(threadmill.__file__).parent / "sql"
+_LAST_ORDER = re.compile(r"\nORDER BY [^()]*\Z")
 _CHECKOUT = Path(threadmill.__file__).parent.parent / "sql"
 
 
@@ -25,6 +27,11 @@ def statement_path(name: str) -> Path:
 def googlesql(name: str) -> str:
     """The text of the statement ``name``, as BigQuery runs it."""
     return statement_path(name).read_text(encoding="utf-8")
+
+
+def unordered(name: str) -> str:
+    """The statement ``name`` less the ORDER BY that it ends with, which a table has no use for, and a sort has its price."""
+    return _LAST_ORDER.sub("\n", googlesql(name))
 
 
 @lru_cache

@@ -23,7 +23,7 @@ from threadmill.warehouse.bigquery.client import check_name, open_client, table_
 from threadmill.warehouse.bigquery.faults import CALL_SECONDS, RETRY, RETRY_UNSEEN, explained
 from threadmill.warehouse.bigquery.labels import all_labels
 from threadmill.warehouse.bigquery.scratch import scratch_dataset
-from threadmill.warehouse.statements import googlesql
+from threadmill.warehouse.statements import unordered
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +100,8 @@ def statement_job(
     partition_by: str = "",
     cluster_by: Sequence[str] = (),
 ) -> QueryJob:
-    """The job that stores the rows of a statement of sql/ as ``table`` of the run's scratch dataset."""
-    return QueryJob(table, googlesql(statement), parameters or {}, Destination(table, partition_by, tuple(cluster_by)))
+    """The job that stores the rows of a statement of sql/ as ``table`` of the run's scratch dataset, in no order."""
+    return QueryJob(table, unordered(statement), parameters or {}, Destination(table, partition_by, tuple(cluster_by)))
 
 
 def job_steps(job: Job, run: StageRun) -> Iterator[Waiting]:
@@ -213,7 +213,7 @@ def _insert_load(client: bigquery.Client, job: LoadJob, run: StageRun, job_id: s
     options.enable_list_inference = True
     config = bigquery.LoadJobConfig(
         source_format=bigquery.SourceFormat.PARQUET,
-        schema=[_schema_field(name, kind) for name, kind in job.columns],
+        schema=[schema_field(name, kind) for name, kind in job.columns],
         write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
         labels=all_labels(run.site.identity),
     )
@@ -224,7 +224,8 @@ def _insert_load(client: bigquery.Client, job: LoadJob, run: StageRun, job_id: s
     )
 
 
-def _schema_field(name: str, kind: str) -> bigquery.SchemaField:
+def schema_field(name: str, kind: str) -> bigquery.SchemaField:
+    """A column of a table, by its Arrow type; see `LoadJob`."""
     mode, base = ("REPEATED", kind.removeprefix("list<").removesuffix(">")) if kind.startswith("list<") else ("NULLABLE", kind)
     return bigquery.SchemaField(name, _ARROW_TYPES[base], mode=mode)
 

@@ -11,12 +11,13 @@ def all_labels(identity: RunIdentity) -> dict[str, str]:
     Raises:
         ConfigError: THREADMILL_LABELS is not KEY=VALUE,...
     """
-    return {**_settings_labels(get_settings().labels), **identity.labels()}
+    return {**settings_labels(), **identity.labels()}
 
 
-def _settings_labels(text: str) -> dict[str, str]:
+def settings_labels() -> dict[str, str]:
+    """The labels of the setting alone, of what is no run's; raises as `all_labels`."""
     labels = {}
-    for pair in filter(None, (part.strip() for part in text.split(","))):
+    for pair in filter(None, (part.strip() for part in get_settings().labels.split(","))):
         key, equals, value = pair.partition("=")
         if not equals or label_value(key) != key or not key[:1].isalpha() or label_value(value) != value:
             raise ConfigError(

@@ -48,7 +48,8 @@ def _batches(project: str, path: str, columns: Sequence[str], restriction: str) 
     session = client.create_read_session(
         parent=f"projects/{project}", read_session=wanted, max_stream_count=1, retry=again, timeout=CALL_SECONDS
     )
+    schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema)) if session.streams else None
     for stream in session.streams:
-        for page in client.read_rows(stream.name, retry=again, timeout=_STREAM_SECONDS).rows(session).pages:
-            if page.num_items:
-                yield page.to_arrow()
+        for message in client.read_rows(stream.name, retry=again, timeout=_STREAM_SECONDS):
+            if message.row_count:
+                yield pa.ipc.read_record_batch(pa.py_buffer(message.arrow_record_batch.serialized_record_batch), schema)

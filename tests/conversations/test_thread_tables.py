@@ -1,0 +1,134 @@
+"""Threads by BigQuery (bqemulator) against threads by DuckDB: equal bytes, and no statement run twice whatever fails."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conversations.worlds import Raw, comment, make_comments
+from tests.fakes.cloud_warehouse import CloudWarehouse, cloud_warehouse
+from threadmill.cloud.identity import RunIdentity
+from threadmill.conversations.config import ThreadsConfig
+from threadmill.conversations.threads import ThreadsStage
+from threadmill.datasets import storage
+from threadmill.datasets.manifest import Manifest
+from threadmill.engine.run import run_stage
+from threadmill.engine.site import Site, local_site
+
+pytestmark = pytest.mark.cloud
+
+FEBRUARY = 1_138_752_000
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudWarehouse]:
+    with cloud_warehouse(tmp_path_factory.mktemp("cloud")) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def clear(cloud: CloudWarehouse) -> None:
+    cloud.clear()
+
+
+def site(task: str) -> Site:
+    return Site(RunIdentity("dag", "run", task), warehouse="bigquery", workers=1)
+
+
+def both(
+    cloud: CloudWarehouse, folder: Path, datasets: Sequence[str], ledger: str = "", **config: Any
+) -> tuple[Manifest, Manifest, str]:
+    """The manifests by DuckDB, and by BigQuery from the same comments in a bucket; and the latter's URI."""
+    name = f"test{next(_numbers)}"
+    local = ThreadsStage(tuple(datasets), ThreadsConfig(**config), "300MB", ledger)
+    here = run_stage(local, str(folder / "threads"), name="threads", site=local_site(1))
+    uploaded = tuple(cloud.upload(uri, f"{name}/comments{index}") for index, uri in enumerate(datasets))
+    uri = storage.join(cloud.bucket, name, "threads")
+    stage = ThreadsStage(uploaded, ThreadsConfig(**config), "300MB", ledger)
+    there = run_stage(stage, uri, name="threads", site=site(name))
+    return here, there, uri
+
+
+def nasty_sources() -> tuple[list[Raw], list[Raw]]:
+    """Two months: duplicates within and across, tombstones over originals, ids of comments and submissions alike, odd texts."""
+    first = [
+        comment("a", "t3_t", "t", "the original of a"),
+        comment("a", "t3_t", "t", "[deleted]"),
+        comment("b", "t1_a", "t", "zwei\nZeilen é 😀 漢字", created_utc=1_136_073_601),
+        comment("b", "t1_a", "t", "the later b", created_utc=1_136_073_601),
+        comment("c", "t1_b", "t", "", author="[deleted]", created_utc=1_136_073_601),
+        comment("t", "t3_u", "u", "a comment with the id of a thread", score=None),
+        comment("d", "t1_gone", "u", "x" * 5000, distinguished="moderator", is_submitter=True, score=-7),
+        *(comment(f"m{number}", f"t3_l{number % 9}", f"l{number % 9}") for number in range(60)),
+    ]
+    second = [
+        comment("a", "t3_t", "t", "[removed]", created_utc=FEBRUARY),
+        comment("e", "t1_a", "t", "an answer of the next month", created_utc=FEBRUARY + 5, author="Ann"),
+        comment("m3", "t3_l3", "l3", "a rescan of the month before"),
+    ]
+    return first, second
+
+
+def test_nasty_rows_give_the_same_bytes(cloud: CloudWarehouse, tmp_path: Path) -> None:
+    first, second = nasty_sources()
+    datasets = [make_comments(tmp_path / "1", first[:40], first[40:]), make_comments(tmp_path / "2", second)]
+    here, there, uri = both(cloud, tmp_path, datasets, month="2006-02", num_shards_train=3, num_shards_test=40)
+    assert there.digest == here.digest
+    assert there.counters.dropped["duplicate"] == 5
+    for shard in here.shards:
+        assert storage.read_bytes(storage.join(uri, shard.name)) == (tmp_path / "threads" / shard.name).read_bytes()
+    assert any(not shard.records for shard in there.shards)
+    assert {job["kind"] for job in there.jobs} == {"bigquery"}
+    assert sum(job["measures"].get("bytes_billed", 0) for job in there.jobs) > 0
+
+
+@pytest.mark.parametrize("prefer_original", [True, False])
+def test_which_duplicate_stays_is_the_same(cloud: CloudWarehouse, tmp_path: Path, prefer_original: bool) -> None:
+    first, second = nasty_sources()
+    datasets = [make_comments(tmp_path / "1", first), make_comments(tmp_path / "2", second)]
+    here, there, _ = both(
+        cloud,
+        tmp_path,
+        datasets,
+        prefer_original=prefer_original,
+        split_rule="polyai",
+        train_split=1,
+        validation_split=0,
+        test_split=0,
+    )
+    assert there.digest == here.digest
+
+
+def test_a_ledger_takes_down_the_same(cloud: CloudWarehouse, tmp_path: Path) -> None:
+    first, second = nasty_sources()
+    datasets = [make_comments(tmp_path / "1", first), make_comments(tmp_path / "2", second)]
+    ledger = tmp_path / "ledger.csv"
+    from threadmill.takedown.ledger import author_hash
+
+    ledger.write_text(f"kind,value\nid,t1_d\nid,t3_t\nid,t1_none\nauthor,{author_hash('ANN')}\nauthor,{author_hash('by m7')}\n")
+    here, there, _ = both(cloud, tmp_path, datasets, str(ledger), num_shards_train=2)
+    assert here.counters.dropped["taken_down"] == 3
+    assert there.digest == here.digest
+
+
+def test_an_empty_ledger_takes_down_nothing(cloud: CloudWarehouse, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.csv"
+    ledger.write_text("kind,value\n")
+    here, there, _ = both(cloud, tmp_path, [make_comments(tmp_path, nasty_sources()[0])], str(ledger))
+    assert there.digest == here.digest
+
+
+def test_a_month_that_is_in_the_table_is_not_loaded_again(cloud: CloudWarehouse, tmp_path: Path) -> None:
+    comments = make_comments(tmp_path, nasty_sources()[0])
+    both(cloud, tmp_path / "once", [comments])
+    before = loads(cloud)
+    here, there, _ = both(cloud, tmp_path / "again", [comments])
+    assert there.digest == here.digest
+    assert loads(cloud) == before
+
+
+def loads(cloud: CloudWarehouse) -> int:
+    return sum(what.startswith("load ") for what in cloud.bigquery.runs)
