@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fakes.bucket import cloud
+
+__all__ = ["cloud"]  # a fixture for all tests
+
 # No deadline: the first call of a compiled loop may compile it. No database: tests leave nothing behind. Slow is what a
 # loaded machine is, not a fault of the test.
 settings.register_profile("threadmill", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])

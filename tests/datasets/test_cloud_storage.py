@@ -1,8 +1,6 @@
 """gs:// by the real client against the fake: the same functions and promises as on a local folder."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,14 +11,6 @@ from threadmill.datasets import cloud_calls, cloud_streams, storage
 from threadmill.errors import ConfigError, RemoteWorkError, ThreadmillError, TransferError
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCloudStorage]:
-    with FakeCloudStorage(tmp_path / "buckets") as server:
-        server.make_bucket("bucket")
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-        yield server
 
 
 @pytest.fixture

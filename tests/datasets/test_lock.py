@@ -90,7 +90,7 @@ def test_children_do_not_hold_the_lock_on(tmp_path: Path) -> None:
 
 def test_a_remote_dataset_is_refused_with_the_remedy() -> None:
     with (
-        pytest.raises(ConfigError, match=r"gs://bucket/data is not on this machine.*name a local folder"),
-        writer_lock("gs://bucket/data"),
+        pytest.raises(ConfigError, match=r"s3://bucket/data is not on this machine or in Cloud Storage.*name a folder"),
+        writer_lock("s3://bucket/data"),
     ):
         pytest.fail("locked")

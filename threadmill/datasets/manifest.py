@@ -10,7 +10,8 @@ import orjson
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.digest import json_digest
-from threadmill.errors import InputError, IntegrityError
+from threadmill.datasets.lock import check_lock
+from threadmill.errors import DatasetLockedError, InputError, IntegrityError
 
 MANIFEST_NAME = "manifest.json"
 
@@ -174,6 +175,25 @@ def read_manifest(uri: str) -> Manifest:
 
 
 def write_manifest(uri: str, manifest: Manifest) -> None:
-    """Writes manifest.json atomically; call it when every file it lists is in place."""
+    """Writes manifest.json atomically; call it when every file it lists is in place.
+
+    In Cloud Storage it replaces none of other content (remove that first), so that of two writers one wins.
+
+    Raises:
+        DatasetLockedError: another process has taken over the right to write, or has written another manifest.
+    """
     content = orjson.dumps(manifest.to_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    storage.write_bytes(storage.join(uri, MANIFEST_NAME), content)
+    path = storage.join(uri, MANIFEST_NAME)
+    if not storage.is_cloud(uri):
+        storage.write_bytes(path, content)
+        return
+    from threadmill.datasets.cloud_streams import find, put
+
+    check_lock(uri)
+    if put(path, content, 0) is not None:
+        return
+    there, found = find(path), find_manifest(uri)
+    if there is None or found is None or found.digest != manifest.digest:
+        raise DatasetLockedError(f"{path} was written by another run meanwhile, with other content; let one run write there")
+    if found.jobs != manifest.jobs:
+        put(path, content, there.generation)  # who was faster has what this one has: the digest is the same

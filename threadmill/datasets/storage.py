@@ -5,7 +5,7 @@ import importlib
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import IO, cast
@@ -160,13 +160,13 @@ def rename(uri: str, new_uri: str) -> int | None:
     return cast("int | None", _store(uri).rename(uri, new_uri))
 
 
-def rename_many(pairs: Sequence[tuple[str, str]]) -> list[int | None]:
-    """As `rename`, several at once where they are remote."""
+def rename_many(pairs: Sequence[tuple[str, str]]) -> Iterable[int | None]:
+    """As `rename`, one after the other as the results are asked for; all at once in Cloud Storage."""
     if pairs and is_cloud(pairs[0][0]):
         from threadmill.datasets.cloud_calls import in_parallel
 
         return in_parallel(lambda pair: rename(*pair), pairs)
-    return [rename(*pair) for pair in pairs]
+    return (rename(*pair) for pair in pairs)
 
 
 def remove(uri: str, generation: int | None = None) -> None:
@@ -185,6 +185,17 @@ def remove(uri: str, generation: int | None = None) -> None:
         return
     with suppress(FileNotFoundError):
         os.remove(local_path(uri))
+
+
+def remove_many(uris: Sequence[str]) -> None:
+    """Removes files, several at once where they are in Cloud Storage; none is no error."""
+    if uris and is_cloud(uris[0]):
+        from threadmill.datasets.cloud_calls import in_parallel
+
+        in_parallel(remove, uris)
+        return
+    for uri in uris:
+        remove(uri)
 
 
 def remove_empty_directory(uri: str) -> None:

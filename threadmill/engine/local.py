@@ -1,15 +1,21 @@
 """The local engine: tasks in a pool of worker processes, a bounded number in flight."""
 
+import logging
 import os
+import pickle
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
+from threadmill.cloud.credentials import Access, access_in_use, adopt_access
 from threadmill.engine.stage import MapStage, Task, TaskOutput, TaskResult
-from threadmill.errors import WorkerError
+from threadmill.errors import ConfigError, TransferError, WorkerError
+
+log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
+_TRANSFERS = 3  # times a task is done whose bytes arrived damaged
 
 
 def available_workers() -> int:
@@ -34,13 +40,23 @@ def run_tasks(stage: MapStage, tasks: Sequence[Task], uri: str, workers: int) ->
 
 
 def run_task(stage: MapStage, task: Task, uri: str) -> TaskResult:
-    """Does one task, in whatever process this is; one that fails leaves no file."""
-    output = TaskOutput(uri)
-    try:
-        return stage.process(task, output)
-    except BaseException:
-        output.discard()
-        raise
+    """Does one task, in whatever process this is; one that fails leaves no file.
+
+    Bytes that arrived damaged from a store, or at it, are a reason to do it once more.
+    """
+    for attempt in range(1, _TRANSFERS + 1):
+        output = TaskOutput(uri)
+        try:
+            return stage.process(task, output)
+        except TransferError as error:
+            output.discard()
+            if attempt == _TRANSFERS:
+                raise
+            log.warning("%s: task %s: %s (doing it again)", stage.name, task.name, error)
+        except BaseException:
+            output.discard()
+            raise
+    raise AssertionError
 
 
 def _run_in_pool(stage: MapStage, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
@@ -51,7 +67,7 @@ def _run_in_pool(stage: MapStage, tasks: Sequence[Task], uri: str, workers: int)
 
     waiting = iter(tasks)
     threads = max(1, available_workers() // workers)
-    pool = ProcessPoolExecutor(workers, initializer=_prepare_worker, initargs=(os.getpid(), threads))
+    pool = ProcessPoolExecutor(workers, initializer=_prepare_worker, initargs=(os.getpid(), threads, _access_for_workers()))
     running: dict[Future[TaskResult], Task] = {}
     try:
         while True:
@@ -75,7 +91,21 @@ def _run_in_pool(stage: MapStage, tasks: Sequence[Task], uri: str, workers: int)
         pool.shutdown(wait=True, kill_workers=True)
 
 
-def _prepare_worker(parent: int, threads: int) -> None:
+def _access_for_workers() -> Access | None:
+    """The credentials in use, such as those of an Airflow connection, which worker processes need too."""
+    access = access_in_use()
+    try:
+        pickle.dumps(access)
+    except Exception as error:  # pickling calls foreign code, which raises what it likes; the error shows no credentials
+        raise ConfigError(
+            f"the credentials in use ({type(access and access.credentials).__name__}) cannot be handed to worker processes "
+            f"({type(error).__name__}); use a service account's key or the machine's own credentials, or set THREADMILL_WORKERS=1"
+        ) from None
+    return access
+
+
+def _prepare_worker(parent: int, threads: int, access: Access | None) -> None:
+    adopt_access(access)
     os.environ["POLARS_MAX_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(threads)  # RAYON: Hugging Face tokenizers
     threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
 

@@ -107,7 +107,7 @@ class NumberedShards:
 
     def __init__(self, uri: str, split: str) -> None:
         self._uri, self._split = uri, split
-        self._attempt = uuid.uuid4().hex[:12]  # a remote engine may do a task twice at once
+        self._writer = uuid.uuid4().hex[:8]  # two machines may be given the same task
         self._streams: list[ShardStream] = []
 
     @contextmanager
@@ -118,20 +118,23 @@ class NumberedShards:
             yield stream
         self._streams.append(stream)
 
-    def publish(self, suffix: str) -> Iterator[FileEntry]:
-        """Gives the shards their names. One that is killed meanwhile has no receipt, so its task is done again."""
-        for index, stream in enumerate(self._streams):
-            name = str(ShardName(self._split, index, len(self._streams), suffix))
-            storage.rename(self._temporary(index), storage.join(self._uri, name))
-            yield stream.entry(name)
+    def publish(self, suffix: str) -> Iterator[tuple[FileEntry, int | None]]:
+        """Gives the shards their names; yields each with what `storage.remove` takes for its generation.
+
+        One that is killed meanwhile has no receipt, so its task is done again.
+        """
+        count = len(self._streams)
+        names = [str(ShardName(self._split, index, count, suffix)) for index in range(count)]
+        pairs = [(self._temporary(index), storage.join(self._uri, name)) for index, name in enumerate(names)]
+        for stream, name, generation in zip(self._streams, names, storage.rename_many(pairs), strict=True):
+            yield stream.entry(name), generation
 
     def discard(self) -> None:
         """Removes the shards that have no name yet."""
-        for index in range(len(self._streams)):
-            storage.remove(self._temporary(index))
+        storage.remove_many([self._temporary(index) for index in range(len(self._streams))])
 
     def _temporary(self, index: int) -> str:
-        return storage.join(self._uri, f"{storage.TEMPORARY_PREFIX}{self._attempt}-{self._split}-{index:05d}")
+        return storage.join(self._uri, f"{storage.TEMPORARY_PREFIX}{self._writer}-{self._split}-{index:05d}")
 
 
 class TaskOutput:
@@ -141,6 +144,7 @@ class TaskOutput:
         self.uri = uri
         self._shards: list[FileEntry] = []
         self._dead_letters: list[FileEntry] = []
+        self._generations: dict[str, int | None] = {}
 
     @contextmanager
     def shard(self, name: str) -> Iterator[ShardStream]:
@@ -148,7 +152,7 @@ class TaskOutput:
         with storage.atomic_writer(storage.join(self.uri, name)) as raw:
             stream = ShardStream(raw)
             yield stream
-        self._shards.append(stream.entry(name))
+        self._note(self._shards, stream.entry(name), getattr(raw, "version", None))
 
     @contextmanager
     def numbered_shards(self, split: str, suffix: str) -> Iterator["NumberedShards"]:
@@ -156,9 +160,11 @@ class TaskOutput:
         shards = NumberedShards(self.uri, split)
         try:
             yield shards
-            self._shards.extend(shards.publish(suffix))
-        finally:
+            for entry, generation in shards.publish(suffix):
+                self._note(self._shards, entry, generation)
+        except BaseException:
             shards.discard()
+            raise
 
     @contextmanager
     def dead_letters(self, name: str) -> Iterator[ShardStream]:
@@ -168,14 +174,18 @@ class TaskOutput:
             stream = ShardStream(raw)
             yield stream
         if stream.records:
-            self._dead_letters.append(stream.entry(name))
+            self._note(self._dead_letters, stream.entry(name), getattr(raw, "version", None))
         else:
             storage.remove(path)
 
     def discard(self) -> None:
-        """Removes the files that are in place."""
+        """Removes the files that are in place; in Cloud Storage only those of its own, should another do the same task."""
         for file in (*self._shards, *self._dead_letters):
-            storage.remove(storage.join(self.uri, file.name))
+            storage.remove(storage.join(self.uri, file.name), self._generations[file.name])
+
+    def _note(self, files: list[FileEntry], entry: FileEntry, generation: int | None) -> None:
+        files.append(entry)
+        self._generations[entry.name] = generation
 
     def result(
         self, task: Task, counters: Counters, statistics: Mapping[str, Any] | None = None, *, partial: bool = False
