@@ -15,6 +15,7 @@ from tests.airflow_home import DAGS, REPOSITORY
 from tests.dags.road import TASKS
 from tests.deploy.api import Api
 from tests.deploy.compose import config, write_env
+from tests.deploy.guides import Shell, block_with
 from tests.deploy.postgres import PostgresServer, free_port
 from tests.deploy.services import Services, processes_with
 from threadmill.datasets.dataset import verify
@@ -36,6 +37,7 @@ ENV = {
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 EXPECTED_DAGS = {"deferred_wait", *(path.stem for path in DAGS.glob("*.py"))}
 MONTH = "2006-01"
+GUIDES_CONF = '{"month": "2006-01"}'
 TINY: dict[str, Any] = {
     "source": "sample",
     "month": MONTH,
@@ -186,9 +188,9 @@ def test_a_deferred_task_is_resumed_by_the_triggerer(deployment: Deployment) -> 
     assert log.index("handed to the triggerer") < log.index("resumed by the triggerer")
 
 
-def test_a_run_of_the_whole_dag_ends_green(deployment: Deployment) -> None:
-    run = deployment.api.trigger("reddit_refresh", TINY)
-    state = deployment.api.wait_for_end("reddit_refresh", run, seconds=1500)
+def test_a_run_of_the_whole_dag_ends_green(deployment: Deployment, tmp_path: Path) -> None:
+    run = _trigger_as_the_guide_does(deployment, tmp_path)
+    state = deployment.api.wait_for_end("reddit_refresh", run, seconds=2400)
     states = deployment.api.task_states("reddit_refresh", run)
     wrong = {task: deployment.api.task_log("reddit_refresh", run, task)[-3000:] for task in states if states[task] == "failed"}
     assert not wrong
@@ -198,6 +200,17 @@ def test_a_run_of_the_whole_dag_ends_green(deployment: Deployment) -> None:
     assert not verify(str(model))
     assert "model" in deployment.api.task_log("reddit_refresh", run, "train")
     assert f"reddit/{MONTH}/model" in deployment.api.text("GET", "/threadmill/")
+
+
+def _trigger_as_the_guide_does(deployment: Deployment, folder: Path) -> str:
+    """Runs the commands of deploy/compose.md that trigger a run, with smaller params; the id of the run."""
+    commands = block_with("compose.md", "/auth/token")
+    assert commands.count(GUIDES_CONF) == 1
+    write_env(folder / ".env", ENV)
+    commands = commands.replace(GUIDES_CONF, json.dumps(TINY)).replace("http://localhost:8080", deployment.api.url)
+    Shell(folder, stand_ins=()).run(commands)
+    run_id: str = json.loads((folder / "run.json").read_text())["dag_run_id"]
+    return run_id
 
 
 def test_a_component_that_stops_is_unhealthy_and_no_process_is_left(deployment: Deployment) -> None:
