@@ -1,4 +1,4 @@
-"""The budget of a run: a task that prices it before it starts, one that has it approved, and a watch on what it has spent."""
+"""The price of a run: a task that prices it before it starts, and one that has it approved where it is over the budget."""
 
 import logging
 from abc import abstractmethod
@@ -7,15 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import BaseOperator, Param
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from operators.google import cloud_access, is_remote
+from operators.budget import run_budget
+from operators.library import library_calls
 from operators.pretraining_params import pretraining_configs
 from operators.reddit_params import picked
-from operators.remote_work import permanent_faults
 from operators.templates import listed, planned, planned_list
-from threadmill.pricing.budget import Budget, budget_of
 from threadmill.settings import get_settings
 
 if TYPE_CHECKING:
@@ -28,46 +27,6 @@ log = logging.getLogger(__name__)
 
 PRICE, APPROVE = "price", "approve"
 _ANSWER_WITHIN = timedelta(days=7)
-
-
-def budget_params() -> dict[str, Param]:
-    """The section Costs of a DAG's form."""
-    section = "Costs"
-    return {
-        "budget": Param(
-            None, type=["null", "number"], minimum=0, title="budget", section=section,
-            description="US dollars that the run may cost. Where its plan is above, somebody is asked first, or an unattended "
-            "run fails; no remote work is started once so much is spent. 0: no limit. Empty: THREADMILL_BUDGET",
-        ),
-        "unattended": Param(
-            False, type="boolean", title="unattended", section=section,
-            description="Nobody can be asked: above its budget the run fails. Runs by schedule are unattended always",
-        ),
-    }  # fmt: skip
-
-
-def run_budget(context: "Context") -> Budget:
-    """The budget of this run."""
-    return budget_of(context["params"].get("budget"), get_settings())
-
-
-def watch_run(context: "Context", uri: str) -> None:
-    """Logs what the run has spent, and stops it where its budget is used up; nothing where all is local.
-
-    To be called before remote work is started.
-
-    Args:
-        uri: of one of the run's datasets, beside which the others lie.
-
-    Raises:
-        BudgetError: the budget is used up.
-    """
-    if not is_remote():
-        return
-    from threadmill.pricing.spending import dataset_uris, watch_spending
-
-    folder = uri.rstrip("/").rpartition("/")[0]
-    watch_spending(dataset_uris(folder), run_budget(context).dollars, before=context["ti"].task_id)
 
 
 class PriceOperator(BaseOperator):
@@ -88,7 +47,7 @@ class PriceOperator(BaseOperator):
         from threadmill.pricing.estimate import estimate
         from threadmill.pricing.table import markdown_of, text_of
 
-        with permanent_faults(), cloud_access():
+        with library_calls():
             found = estimate(self.run_plan(context), get_settings())
             budget = run_budget(context)
             over = budget.exceeded_by(found.total)
