@@ -12,6 +12,7 @@ ENV AIRFLOW_HOME=/opt/airflow \
     HOME=/opt/airflow \
     NUMBA_CACHE_DIR=/opt/airflow/kernels \
     PYTHONUNBUFFERED=1 \
+    UV_CACHE_DIR=/var/cache/uv \
     UV_LINK_MODE=copy
 # Group 0, as Airflow's own image has it, so that a cluster may run it as any user. Volumes take their owner from these folders.
 RUN useradd --uid 50000 --gid 0 --home-dir /opt/airflow --no-create-home airflow \
@@ -21,7 +22,7 @@ WORKDIR /opt/threadmill
 
 # What changes seldom comes first: a change of our code makes anew only the small layers below.
 COPY pyproject.toml constraints.txt ./
-RUN --mount=from=uv,source=/usr/local/bin/uv,target=/usr/local/bin/uv --mount=type=cache,target=/opt/airflow/.cache/uv \
+RUN --mount=from=uv,source=/usr/local/bin/uv,target=/usr/local/bin/uv --mount=type=cache,target=/var/cache/uv \
     uv pip install --system --compile-bytecode --constraint constraints.txt --requirements pyproject.toml \
         --extra airflow --extra airflow-gcp --extra gcp --extra postgres --extra train --extra jax
 
@@ -30,7 +31,7 @@ COPY sql sql
 COPY threadmill threadmill
 COPY operators operators
 COPY plugins plugins
-RUN --mount=from=uv,source=/usr/local/bin/uv,target=/usr/local/bin/uv --mount=type=cache,target=/opt/airflow/.cache/uv \
+RUN --mount=from=uv,source=/usr/local/bin/uv,target=/usr/local/bin/uv --mount=type=cache,target=/var/cache/uv \
     uv pip install --system --compile-bytecode --no-deps . \
     && rm -r sql threadmill operators \
     && python -m compileall -q plugins

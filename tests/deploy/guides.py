@@ -13,6 +13,8 @@ _STAND_IN = """#!/usr/bin/env bash
 case "$*" in
   "config get-value account") echo someone@example.org ;;
   *dagGcsPrefix*) echo gs://environment/dags ;;
+  *"describe python "*registryUri*) echo registry.example/my-threadmill/python ;;
+  *registryUri*) echo registry.example/my-threadmill/threadmill ;;
   "clone "*) mkdir -p threadmill/docker && cp "$REPOSITORY/docker/env.example" threadmill/docker/ ;;
 esac
 """

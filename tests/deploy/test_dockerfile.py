@@ -1,6 +1,8 @@
 import os
 import re
+import shutil
 import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -44,6 +46,39 @@ def test_every_extra_that_it_installs_is_ours() -> None:
     declared = (REPOSITORY / "pyproject.toml").read_text()
     assert [extra for extra in extras if f"\n{extra} = [" not in declared] == []
     assert {"airflow", "airflow-gcp", "gcp", "postgres", "train"} <= set(extras)
+
+
+@pytest.mark.cloud
+def test_its_installs_work_with_what_it_copies_alone(tmp_path: Path) -> None:
+    """The commands of the image, less the engine: what they resolve to, and the package that they build."""
+    for name in _copied():
+        source, target = REPOSITORY / name, tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    dependencies, package = _installs()
+    environment, installed = tmp_path / "environment", tmp_path / "installed"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    resolved = _run(tmp_path, dependencies.replace("--system", f"--dry-run --python '{environment}'"))
+    assert "apache-airflow==" in resolved
+    assert "tensorflow==" in resolved
+    _run(tmp_path, package.replace("--system", f"--target '{installed}'"))
+    for name in ("threadmill/sql/threads.sql", "plugins/templates/datasets.html", "operators/pools.py"):
+        assert (installed / name).exists(), name
+
+
+def _installs() -> list[str]:
+    """The two commands of uv in the Dockerfile."""
+    return re.findall(r"uv (pip install .*?)(?= \\\n    &&|\n\n)", TEXT, flags=re.DOTALL)
+
+
+def _run(folder: Path, arguments: str) -> str:
+    command = f"'{sys.executable}' -m uv {arguments}"
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 @pytest.mark.cloud

@@ -1,5 +1,6 @@
 """The guides can be followed line by line: each command has the variables it needs, and what needs no cloud is run."""
 
+import json
 import re
 from pathlib import Path
 
@@ -61,7 +62,15 @@ def test_composer_is_given_the_same_settings(followed: Shell) -> None:
     settings = variables[variables.index("--update-env-variables") + 1]
     assert settings.startswith("^|^THREADMILL_PLATFORM=gcp|THREADMILL_ROOT=gs://")
     assert "|THREADMILL_TPU_ZONES=us-central1-a,us-central1-b|" in settings
-    assert "https://us-central1-python.pkg.dev/my-threadmill/threadmill/simple/" in (followed.folder / "pip.conf").read_text()
+
+
+def test_composer_takes_our_package_and_not_anothers_of_its_name(followed: Shell) -> None:
+    conf = (followed.folder / "pip.conf").read_text()
+    assert conf == "[global]\nindex-url = https://registry.example/my-threadmill/python/simple/\n"
+    ours, public = json.loads((followed.folder / "upstreams.json").read_text())
+    assert ours["repository"].endswith("/repositories/threadmill")
+    assert ours["priority"] > public["priority"]
+    assert (followed.folder / "requirements.txt").read_text() == "threadmill[gcp]==0.1.0\n"
 
 
 def test_the_compose_guide_makes_every_secret(tmp_path: Path) -> None:
