@@ -1,5 +1,6 @@
 """Threads by BigQuery (bqemulator) against threads by DuckDB: equal bytes, and no statement run twice whatever fails."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -10,12 +11,20 @@ import pytest
 from tests.conversations.worlds import Raw, comment, make_comments
 from tests.fakes.cloud_warehouse import CloudWarehouse, cloud_warehouse
 from threadmill.cloud.identity import RunIdentity
+from threadmill.cloud.work import wait
+from threadmill.conversations import thread_tables
 from threadmill.conversations.config import ThreadsConfig
 from threadmill.conversations.threads import ThreadsStage
 from threadmill.datasets import storage
+from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Manifest
-from threadmill.engine.run import run_stage
+from threadmill.engine.run import run_stage, stage_steps
 from threadmill.engine.site import Site, local_site
+from threadmill.errors import RemoteWorkError
+from threadmill.takedown.ledger import author_hash
+from threadmill.warehouse.bigquery import jobs
+from threadmill.warehouse.bigquery.client import open_client
+from threadmill.warehouse.bigquery.rows import read_rows
 
 pytestmark = pytest.mark.cloud
 
@@ -106,8 +115,6 @@ def test_a_ledger_takes_down_the_same(cloud: CloudWarehouse, tmp_path: Path) -> 
     first, second = nasty_sources()
     datasets = [make_comments(tmp_path / "1", first), make_comments(tmp_path / "2", second)]
     ledger = tmp_path / "ledger.csv"
-    from threadmill.takedown.ledger import author_hash
-
     ledger.write_text(f"kind,value\nid,t1_d\nid,t3_t\nid,t1_none\nauthor,{author_hash('ANN')}\nauthor,{author_hash('by m7')}\n")
     here, there, _ = both(cloud, tmp_path, datasets, str(ledger), num_shards_train=2)
     assert here.counters.dropped["taken_down"] == 3
@@ -132,3 +139,87 @@ def test_a_month_that_is_in_the_table_is_not_loaded_again(cloud: CloudWarehouse,
 
 def loads(cloud: CloudWarehouse) -> int:
     return sum(what.startswith("load ") for what in cloud.bigquery.runs)
+
+
+def test_a_month_that_is_made_again_replaces_its_rows(cloud: CloudWarehouse, tmp_path: Path) -> None:
+    first, second = nasty_sources()
+    here = {}
+    for number, raw in enumerate((first, [*first, *second])):
+        comments = make_comments(tmp_path / str(number), raw)
+        uri = cloud.upload(comments, "again/comments")
+        local = run_stage(ThreadsStage((comments,)), str(tmp_path / f"threads{number}"), name="threads", site=local_site(1))
+        there = run_stage(ThreadsStage((uri,)), storage.join(cloud.bucket, "again/threads"), name="threads", site=site("again"))
+        assert there.digest == local.digest
+        here[number] = table_rows(uri)
+    assert here == {
+        0: Dataset.open(str(tmp_path / "0" / "comments")).manifest.records,
+        1: Dataset.open(str(tmp_path / "1" / "comments")).manifest.records,
+    }
+
+
+def table_rows(uri: str) -> int:
+    """The rows of the table of comments that are of the dataset at ``uri``, of this version or an earlier one."""
+    place = int(hashlib.sha256(uri.encode()).hexdigest()[:15], 16)
+    batches = read_rows("p1.threadmill.comments", ("place_key",), f"place_key = {place}")
+    return sum(batch.num_rows for batch in batches)
+
+
+def test_rows_that_somebody_took_out_are_told_and_loaded_again(cloud: CloudWarehouse, tmp_path: Path) -> None:
+    comments = make_comments(tmp_path, nasty_sources()[0])
+    here, there, uri = both(cloud, tmp_path, [comments], num_shards_train=1)
+    storage.remove_tree(uri)
+    client = open_client()
+    stage = ThreadsStage((cloud.upload(comments, "taken/comments"),), ThreadsConfig(num_shards_train=1), "300MB")
+    original = thread_tables.load_comments
+
+    def emptied(*arguments: Any) -> Iterator[Any]:
+        yield from original(*arguments)
+        client.query_and_wait("DELETE FROM `p1.threadmill.comments` WHERE id = 'm1'")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(thread_tables, "load_comments", emptied)
+        with pytest.raises(RemoteWorkError, match=r"BigQuery has 67 comments of .*, whose manifests tell 68"):
+            run_stage(stage, storage.join(cloud.bucket, "taken/threads"), name="threads", site=site("taken"))
+    again = run_stage(stage, storage.join(cloud.bucket, "taken/threads"), name="threads", site=site("taken"))
+    assert again.digest == here.digest == there.digest
+
+
+STEPS = ["counted_", "loaded_", "merged_", "comments", "duplicates", "counted_duplicates", "threads"]
+FAULTS = ["503", "rateLimit", "lost_response", "failed", "slow", "killed"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_job_meets_each_fault_and_no_statement_runs_twice(
+    cloud: CloudWarehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(jobs, "_SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "_LOOK_SECONDS", 0.1)
+    for number, step in enumerate(STEPS):
+        comments = make_comments(tmp_path / step, [comment("a", "t3_t", body=f"{fault} {step}"), comment("a", "t3_t")])
+        stage = ThreadsStage((cloud.upload(comments, f"{fault}/{step}/comments"),), ThreadsConfig(num_shards_train=1))
+        local = ThreadsStage((comments,), ThreadsConfig(num_shards_train=1), "300MB")
+        wanted = run_stage(local, str(tmp_path / step / "threads"), name="threads", site=local_site(1))
+        cloud.bigquery.forget_jobs()
+        cloud.clear()
+        kind = "slow" if fault == "killed" else fault
+        cloud.bigquery.faults.add("jobs.insert", kind, skip=number, seconds=0.4)
+        uri = storage.join(cloud.bucket, fault, step, "threads")
+        if fault == "killed":  # after the job was started
+            steps = stage_steps(stage, uri, site=site(f"{fault}-{step}"), name="threads")
+            for waiting in steps:
+                if f"({step}" in waiting.what:
+                    break
+                wait(waiting)
+            assert waiting.handle["job"] in cloud.bigquery.jobs
+            del steps
+        made = run_stage(stage, uri, name="threads", site=site(f"{fault}-{step}"))
+        assert made.digest == wanted.digest
+        assert cloud.bigquery.faults.met["bigquery.jobs.insert", kind] == 1
+        assert set(cloud.bigquery.runs.values()) == {1}
+        assert len(cloud.bigquery.runs) == len(STEPS)
+        print(f"{step.rstrip('_'):20} {fault:15} {len(cloud.bigquery.jobs)} jobs, {len(STEPS)} ran, none twice; equal digest")  # noqa: T201
+
+
+def test_nothing_is_left_in_bigquery_but_the_table_of_comments(cloud: CloudWarehouse, tmp_path: Path) -> None:
+    both(cloud, tmp_path, [make_comments(tmp_path, [comment("a", "t3_t")])])
+    assert [dataset.dataset_id for dataset in open_client().list_datasets()] == ["threadmill"]
