@@ -15,9 +15,11 @@ from threadmill.commands import (
     datasets,
     deduplication,
     dialogues,
+    doctor,
     export,
     generate,
     inspect,
+    plan,
     pretraining,
     recipes,
     reddit,
@@ -49,6 +51,8 @@ _AREAS = (
     reports,
     views,
     datasets,
+    plan,
+    doctor,
 )
 
 
