@@ -115,10 +115,12 @@ class Emulator:
             names = {column.name.lower() for column in statement.find_all(expressions.Column, expressions.Identifier)}
             everything = statement.find(expressions.Star) is not None
             own = {cte.alias for cte in statement.find_all(expressions.CTE)} | _targets(statement)
-            for dataset, name in sorted({(table.db or default, table.name) for table in statement.find_all(expressions.Table)}):
+            for project, dataset, name in sorted(
+                {(table.catalog, table.db or default, table.name) for table in statement.find_all(expressions.Table)}
+            ):
                 if name in own or not dataset:
                     continue
-                for found in self._tables(dataset, name):
+                for found in self._tables(project or self._project, dataset, name):
                     yield from self._table_reads(found, names, everything)
 
     def _table_reads(self, table: dict[str, Any], names: set[str], everything: bool) -> Iterator[tuple[str, int]]:
@@ -130,9 +132,9 @@ class Emulator:
         columns = self._column_bytes(table)
         yield reference["tableId"], sum(size for name, size in columns.items() if everything or name.lower() in names)
 
-    def _tables(self, dataset: str, name: str) -> list[dict[str, Any]]:
+    def _tables(self, project: str, dataset: str, name: str) -> list[dict[str, Any]]:
         """The table, or those of a wildcard."""
-        folder = f"/bigquery/v2/projects/{self._project}/datasets/{dataset}/tables"
+        folder = f"/bigquery/v2/projects/{project}/datasets/{dataset}/tables"
         try:
             if not name.endswith("*"):
                 return [self._call("GET", f"{folder}/{name}")]
@@ -145,7 +147,7 @@ class Emulator:
     def _column_bytes(self, table: Mapping[str, Any]) -> dict[str, int]:
         """Logical bytes of each column (https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#data_type_sizes)."""
         reference = table["tableReference"]
-        path = f"{reference['datasetId']}.{reference['tableId']}"
+        path = f"{reference['projectId']}.{reference['datasetId']}.{reference['tableId']}"
         state = f"{table.get('lastModifiedTime')} {table.get('numRows')} {table.get('etag')}"
         if path not in self._sizes or self._sizes[path][0] != state:
             fields = [field for field in table.get("schema", {}).get("fields", []) if table.get("type") != "VIEW"]
@@ -156,7 +158,7 @@ class Emulator:
         if not fields:
             return {}
         measures = ", ".join(_measure(field) for field in fields)
-        body = {"query": f"SELECT {measures} FROM `{self._project}.{path}`", "useLegacySql": False}
+        body = {"query": f"SELECT {measures} FROM `{path}`", "useLegacySql": False}
         row = self._call("POST", f"/bigquery/v2/projects/{self._project}/queries", body)["rows"][0]["f"]
         return {field["name"]: int(float(cell["v"] or 0)) for field, cell in zip(fields, row, strict=True)}
 

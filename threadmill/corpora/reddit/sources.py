@@ -5,6 +5,7 @@ import stat
 from dataclasses import dataclass
 
 from threadmill.corpora.addresses import is_on_the_web, public_uri
+from threadmill.corpora.known_digests import keep_digest, known_digest
 from threadmill.datasets import storage
 from threadmill.datasets.digest import file_digest
 from threadmill.errors import InputError
@@ -67,13 +68,18 @@ def source_state(uri: str) -> SourceState:
         copy = download(uri)
         return SourceState(copy.sha256, fingerprint(copy.path))
     state = fingerprint(uri)
-    digest = file_digest(uri)
+    known = known_digest(uri, state)
+    digest = known or file_digest(uri)
     refuse_change(uri, state)
+    if not known:
+        keep_digest(uri, state, digest)
     return SourceState(digest, state)
 
 
 def fingerprint(uri: str) -> str:
     """What differs once the file has been written again: size, time and inode, or what a store tells; "" for no file."""
+    if storage.is_cloud(uri):
+        return storage.version(uri)
     try:
         if storage.is_local(uri):
             status = os.stat(storage.local_path(uri))

@@ -14,8 +14,7 @@ from threadmill.corpora.reddit.config import TablesConfig
 from threadmill.corpora.reddit.ingest import write_comments
 from threadmill.corpora.reddit.opt_outs import leave_out
 from threadmill.corpora.reddit.rows import RAW, missing_columns
-from threadmill.corpora.reddit.table_sources import TableSource, bigquery_project, open_source
-from threadmill.datasets import storage
+from threadmill.corpora.reddit.table_sources import bigquery_project, open_source
 from threadmill.datasets.counters import Counters
 from threadmill.engine.prefetch import prefetch
 from threadmill.engine.stage import Plan, StreamStage, Task, TaskOutput, TaskResult
@@ -62,28 +61,13 @@ class TablesStage(StreamStage):
             InputError: there is no such database, no table that is wanted, or one lacks a column.
         """
         with open_source(self.database, self.config.dataset, self.memory_limit) as source:
-            names = self._wanted(source)
+            names = wanted_tables(source.names(), self.config, self.database)
             for name in names:
                 self._check_columns(name, source.columns(name))
             inputs = [source.as_input(name) for name in names]
         if self.ledger:
             inputs.append(Ledger.load(self.ledger).as_input())
         return Plan(tuple(inputs), tuple(Task(name, index) for index, name in enumerate(names)), SCHEMA)
-
-    def _wanted(self, source: TableSource) -> list[str]:
-        names = source.names()
-        pattern = self.config.pattern or "^" + (self.config.month.replace("-", "_") or _MONTHLY.pattern) + "$"
-        wanted = [name for name in names if re.search(pattern, name)]
-        if not wanted:
-            listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
-            raise InputError(
-                f"no table of {self.config.dataset} in {self.database} is named {pattern} "
-                f"(there {'is ' + listed if names else 'are none'}); name another pattern, month or dataset"
-            )
-        for name in wanted:
-            if not _FIT_FOR_FILES.fullmatch(name):
-                raise InputError(f"table {name!r} of {self.config.dataset} has a name that no file can have; choose other tables")
-        return wanted
 
     def _check_columns(self, name: str, columns: Sequence[str]) -> None:
         if missing := missing_columns(columns):
@@ -103,7 +87,7 @@ class TablesStage(StreamStage):
 
     def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
         """Judges the rows of one table after the other in the warehouse, and writes its comments as they come out sorted."""
-        with DuckDBWarehouse(self.memory_limit, workers, storage.local_path(uri), self.database) as warehouse:
+        with DuckDBWarehouse(self.memory_limit, workers, uri, self.database) as warehouse:
             for task in tasks:
                 source = f"{self.config.dataset}.{task.name}"
                 yield write_comments(task, TaskOutput(uri), source, self._pieces(warehouse, task), self.config.shard_rows)
@@ -128,6 +112,26 @@ class TablesStage(StreamStage):
     def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """As those of the ingest stage."""
         return merged_statistics(parts, self.config.max_bad_fraction)
+
+
+def wanted_tables(names: Sequence[str], config: TablesConfig, database: str) -> list[str]:
+    """Those of the tables ``names`` that the settings choose.
+
+    Raises:
+        InputError: none, or one whose name no file can have.
+    """
+    pattern = config.pattern or "^" + (config.month.replace("-", "_") or _MONTHLY.pattern) + "$"
+    wanted = [name for name in names if re.search(pattern, name)]
+    if not wanted:
+        listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+        raise InputError(
+            f"no table of {config.dataset} in {database} is named {pattern} "
+            f"(there {'is ' + listed if names else 'are none'}); name another pattern, month or dataset"
+        )
+    for name in wanted:
+        if not _FIT_FOR_FILES.fullmatch(name):
+            raise InputError(f"table {name!r} of {config.dataset} has a name that no file can have; choose other tables")
+    return wanted
 
 
 def judged_parameters(task: Task) -> dict[str, Any]:
