@@ -100,6 +100,9 @@ def check_airflow(_: Patient) -> Iterator[Finding]:
     if importlib.util.find_spec("airflow") is None:
         yield Finding(SKIP, "Airflow's database", "Airflow is not installed here")
         return
+    if not _has_airflow():
+        yield Finding(SKIP, "Airflow's database", "no Airflow is set up here: neither AIRFLOW_HOME nor ~/airflow/airflow.db")
+        return
     command = [sys.executable, "-m", "airflow", "db", "check-migrations", "--migration-wait-timeout", "0"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_AIRFLOW_SECONDS)
@@ -110,6 +113,12 @@ def check_airflow(_: Patient) -> Iterator[Finding]:
         yield Finding(PASS, "Airflow's database", "answers, and is migrated")
     else:
         yield Finding(FAIL, "Airflow's database", "does not answer, or is of another version", "airflow db migrate")
+
+
+def _has_airflow() -> bool:
+    """Whether somebody has made an Airflow here: asking it would otherwise make one."""
+    named = ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
+    return any(os.environ.get(name) for name in named) or os.path.exists(os.path.expanduser("~/airflow/airflow.db"))
 
 
 def _version(name: str) -> str:
