@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,21 @@ def test_the_cloud_guide_makes_settings_that_are_taken(followed: Shell, monkeypa
     assert settings.root == "gs://my-threadmill-threadmill/threadmill"
     assert (settings.region, settings.location) == ("us-central1", "US")
     assert settings.tpu_service_account == "threadmill-tpu@my-threadmill.iam.gserviceaccount.com"
+
+
+def test_the_cloud_guides_prices_come_without_an_account(followed: Shell) -> None:
+    (plans,) = (block for block in blocks("gcp.md") if "threadmill plan --month " in block)
+    printed = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"set -a && source threadmill.env && set +a\n{plans}"],
+        cwd=followed.folder,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(followed.folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    totals = [float(line.split()[-1]) for line in printed.splitlines() if line.split()[:1] == ["total"]]
+    assert len(totals) >= 2
+    assert totals[-1] > totals[0] > 1
 
 
 def test_no_command_of_the_cloud_guide_has_an_empty_word(followed: Shell) -> None:
