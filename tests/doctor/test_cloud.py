@@ -148,7 +148,7 @@ FAULTS: dict[str, tuple[Callable[[FakeCloudApis], Any], dict[str, Any], str, str
         "TPU type in mars-north1-a", "has no Cloud TPU", "gcloud compute tpus locations list",
     ),
     "no region": (lambda apis: None, {"region": ""}, "settings", "THREADMILL_REGION is not set", "export THREADMILL_REGION"),
-    "no zones": (lambda apis: None, {"tpu_zones": ""}, "settings", "THREADMILL_TPU_ZONES is not set", "export THREADMILL_TPU_ZONES"),
+    "no zones": (lambda apis: None, {"tpu_zones": ""}, "settings", "THREADMILL_TPU_ZONES is not set", "export"),
     "root is a folder": (lambda apis: None, {"root": "/data"}, "settings", "remote workers cannot see", "gs://BUCKET/FOLDER"),
     "odd machine type": (
         lambda apis: None, {"dataflow_machine_type": "big-one"},

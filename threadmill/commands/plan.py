@@ -11,6 +11,8 @@ from threadmill.pretraining.config import CONFIGS
 from threadmill.training.config import EvaluationConfig, TrainingConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from threadmill.pricing.estimate import Estimate
     from threadmill.pricing.plan import RunPlan
     from threadmill.pricing.runs import ModelPlan
@@ -104,17 +106,28 @@ def _runs(arguments: argparse.Namespace) -> "list[RunPlan]":
 def _month(arguments: argparse.Namespace, model: "ModelPlan", month: str, pattern: str = "") -> "RunPlan":
     from threadmill.pricing.runs import reddit_run
 
-    source = arguments.source.replace("{month}", month) if arguments.source else ""
+    sources = arguments.source.replace("{month}", month).split(",") if arguments.source else []
     return reddit_run(
         month,
         model,
-        sources=source.split(",") if source else (),
-        tables=bool(arguments.from_tables or pattern),
+        sources=sources,
+        tables=bool(arguments.from_tables or arguments.table_dataset or pattern),
+        query_bytes=_asked(arguments, sources, month, pattern),
         pattern=pattern,
         lookback=arguments.lookback_months,
         deduplication=arguments.deduplication,
         comments=arguments.comments,
     )
+
+
+def _asked(arguments: argparse.Namespace, sources: "list[str]", month: str, pattern: str) -> "Mapping[str, int]":
+    """What BigQuery says, where it is to be asked."""
+    if not arguments.table_dataset:
+        return {}
+    from threadmill.corpora.reddit.config import TablesConfig
+    from threadmill.pricing.asking import asked_bytes
+
+    return asked_bytes(sources, TablesConfig(dataset=arguments.table_dataset, pattern=pattern, month="" if pattern else month))
 
 
 def _model(arguments: argparse.Namespace) -> "ModelPlan":

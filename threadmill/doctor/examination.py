@@ -84,5 +84,14 @@ def as_lines(findings: Sequence[Finding]) -> list[str]:
     ]
 
 
+def as_markdown(findings: Sequence[Finding]) -> str:
+    """As a table, for Airflow's pages."""
+    rows = [("", "what", "detail", "command"), ("---",) * 4]
+    rows += [
+        (finding.status, finding.what, finding.detail, f"`{finding.command}`" if finding.command else "") for finding in findings
+    ]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
 def _skipped(why: str) -> list[Finding]:
     return [Finding(SKIP, name, why) for name, _ in _CLOUD]
