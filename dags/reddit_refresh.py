@@ -6,7 +6,8 @@ It runs on the 1st of each month over the month before, or by hand with the form
 With no params and no settings it refreshes the sample world, so that `airflow dags test reddit_refresh` works anywhere.
 
 Every task writes one dataset under `THREADMILL_ROOT/reddit/MONTH/` and returns its URI. A task that is cleared, or killed and
-retried, goes on from the shards that are done, and ends with the same digests.
+retried, goes on from the shards that are done, and ends with the same digests. On platform gcp the same tasks run on BigQuery,
+Dataflow and Cloud TPU, once their price is within the budget or has been approved.
 """
 
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, TaskGroup, chain
 from operators import reddit
 from operators.base import DEFAULT_ARGS
 from operators.pretraining import EvaluateOperator, ExportOperator, MonthlyVocabularyOperator, RecordsOperator, TrainOperator
+from operators.pricing import APPROVE, PRICE, ApproveCosts, PriceRedditRun
 from operators.reddit_params import reddit_params
 from operators.release import PublishOperator, ReportOperator
 from operators.templates import planned, planned_list, returned
@@ -34,6 +36,8 @@ with DAG(
     tags=["threadmill", "reddit"],
 ) as dag:
     plan = reddit.PlanRedditMonth(task_id="plan", multiple_outputs=True, execution_timeout=timedelta(minutes=10))
+    price = PriceRedditRun(task_id=PRICE, execution_timeout=timedelta(minutes=10))
+    approve = ApproveCosts(task_id=APPROVE)
 
     with TaskGroup("ingestion", tooltip="The month's dump to one table of comments", prefix_group_id=False):
         wait = reddit.RedditDumpSensor(
@@ -89,6 +93,6 @@ with DAG(
         publish = PublishOperator(task_id="publish", datasets={asset.name: made[asset.name] for asset in ASSETS}, assets=ASSETS)
 
     chain(
-        plan, wait, ingest, check_comments, threads, conversations, signatures, deduplicate, check,
+        plan, price, approve, wait, ingest, check_comments, threads, conversations, signatures, deduplicate, check,
         vocabulary, records, train, evaluate, export, report, publish,
     )  # fmt: skip

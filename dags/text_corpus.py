@@ -16,6 +16,7 @@ from airflow.sdk import DAG, Asset, TaskGroup, chain
 
 from operators.base import DEFAULT_ARGS
 from operators.pretraining import EvaluateOperator, ExportOperator, RecordsOperator, TrainOperator, VocabularyOperator
+from operators.pricing import APPROVE, PRICE, ApproveCosts, PriceTextRun
 from operators.release import PublishOperator, TextReportOperator
 from operators.templates import planned, planned_list
 from operators.text import CorpusOperator, PlanTextCorpus
@@ -35,6 +36,8 @@ with DAG(
     tags=["threadmill", "text"],
 ) as dag:
     plan = PlanTextCorpus(task_id="plan", multiple_outputs=True, execution_timeout=timedelta(minutes=10))
+    price = PriceTextRun(task_id=PRICE, execution_timeout=timedelta(minutes=10))
+    approve = ApproveCosts(task_id=APPROVE)
 
     with TaskGroup("ingestion", tooltip="Text of any kind to one corpus of sentences", prefix_group_id=False):
         corpus = CorpusOperator(task_id="corpus", sources=planned_list("sources"), uri=planned("corpus"))
@@ -57,4 +60,4 @@ with DAG(
         published = {asset.name: made[asset.name.removeprefix("text_")] for asset in ASSETS}
         publish = PublishOperator(task_id="publish", datasets=published, assets=ASSETS)
 
-    chain(plan, corpus, vocabulary, records, train, evaluate, export, report, publish)
+    chain(plan, price, approve, corpus, vocabulary, records, train, evaluate, export, report, publish)

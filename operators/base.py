@@ -5,6 +5,7 @@ from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from operators.budget import watch_run
 from operators.pools import Work, pool_of
 from operators.remote_work import RemoteWorkOperator, run_site
 from threadmill.cloud.work import Waiting
@@ -53,6 +54,8 @@ class StageOperator(RemoteWorkOperator):
         from threadmill.engine.run import stage_steps
 
         stage, site = self.make_stage(context), run_site(context)
+        if self.work:
+            watch_run(context, self.uri)
         partial = context["params"]["allow_partial"]
         yield from stage_steps(stage, self.uri, site=site, name=self.dataset_name, allow_partial=partial)
         return self.uri

@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from operators.base import StageOperator
+from operators.library import library_calls
 from operators.pretraining_params import pretraining_configs
-from operators.remote_work import permanent_faults
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.storage import exists, join, list_names
 from threadmill.vocab.config import VocabularyConfig
@@ -60,11 +60,12 @@ class MonthlyVocabularyOperator(VocabularyOperator):
 
     def execute(self, context: "Context") -> Any:
         """Finds or makes it; returns its URI."""
-        month = self.month if context["params"]["rebuild_vocabulary"] else self._newest()
+        with library_calls():
+            month = self.month if context["params"]["rebuild_vocabulary"] else self._newest()
         self.uri = join(self.uri, month)
         if month == self.month:
             return super().execute(context)
-        with permanent_faults():
+        with library_calls():
             self._tell_differences(pretraining_configs(context["params"]).vocabulary)
         return self.uri
 

@@ -3,6 +3,7 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -75,17 +76,20 @@ class PriceRedditRun(PriceOperator):
 
     def run_plan(self, context: "Context") -> "RunPlan":
         """From the plan and the params."""
+        from threadmill.pricing.asking import asked_bytes
         from threadmill.pricing.runs import reddit_run
 
-        params = context["params"]
+        params, configs, sources = context["params"], picked(context["params"]), listed(self.sources)
+        tables = configs.tables if configs.tables.pattern else replace(configs.tables, month=self.month)
         return reddit_run(
             self.month,
             _model_plan(params),
-            sources=listed(self.sources),
+            sources=sources,
             tables=bool(params["table_dataset"]),
-            pattern=params["table_pattern"] or "",
+            pattern=tables.pattern,
             lookback=listed(self.lookback),
-            deduplication=picked(params).deduplication.deduplication,
+            deduplication=configs.deduplication.deduplication,
+            query_bytes=asked_bytes(sources, tables) if params["table_dataset"] else {},
         )
 
 
@@ -128,6 +132,7 @@ class ApproveCosts(ApprovalOperator):
             **kwargs,
         )
         self.priced_by = priced_by
+        self.execution_timeout = timedelta(minutes=10)  # of asking; what comes then is no execution
 
     def execute(self, context: "Context") -> Any:
         """Goes on, or asks."""

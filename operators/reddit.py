@@ -1,18 +1,21 @@
 """Operators of the Reddit road: plan the month, wait for its dumps, ingest, threads, conversations without duplicates, checks."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator
 
 from operators.base import StageOperator
+from operators.library import library_calls
+from operators.pools import pool_of
 from operators.pretraining_params import pretraining_configs
 from operators.reddit_params import picked
-from operators.remote_work import permanent_faults
+from operators.remote_work import RemoteWorkOperator, run_site
 from operators.sample import SAMPLE, sample_dump
 from operators.templates import listed, planned
+from threadmill.cloud.work import Waiting
 from threadmill.datasets.manifest import MANIFEST_NAME
 from threadmill.datasets.storage import exists, join, list_names
 from threadmill.errors import ConfigError
@@ -54,7 +57,7 @@ class PlanRedditMonth(BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Resolves the params."""
         params = context["params"]
-        with permanent_faults():
+        with library_calls():
             settings = get_settings()
             month = check_month(params["month"] or _previous_month(context))
             configs = picked(params)  # a wrong setting is found here, not hours later
@@ -62,11 +65,11 @@ class PlanRedditMonth(BaseOperator):
             sources = _resolve_sources(params, month)
             root = join(settings.root, "reddit")
             before = [add_months(month, -back) for back in range(params["lookback_months"], 0, -1)]
-        plan: dict[str, Any] = {"month": month, "sources": sources, "ledger": params["ledger"] or settings.ledger}
-        plan |= {name: join(root, month, name) for name in _DATASETS}
-        plan["vocabularies"] = join(root, "vocabularies")
-        plan["lookback"] = [uri for name in before if (uri := _made(root, name, "comments"))]
-        plan |= _other_months(root, month, configs.deduplication.deduplication)
+            plan: dict[str, Any] = {"month": month, "sources": sources, "ledger": params["ledger"] or settings.ledger}
+            plan |= {name: join(root, month, name) for name in _DATASETS}
+            plan["vocabularies"] = join(root, "vocabularies")
+            plan["lookback"] = [uri for name in before if (uri := _made(root, name, "comments"))]
+            plan |= _other_months(root, month, configs.deduplication.deduplication)
         log.info("plan: refresh %s from %s to %s", month, ", ".join(sources), join(root, month))
         return plan
 
@@ -128,7 +131,7 @@ class RedditDumpSensor(BaseSensorOperator):
         from threadmill.corpora.reddit.sources import check_source, source_exists
 
         for source in listed(self.sources):
-            with permanent_faults():
+            with library_calls():
                 if not source_exists(source):
                     log.info("wait_for_source: %s is not there yet", source)
                     return False
@@ -161,7 +164,7 @@ class IngestOperator(StageOperator):
         return TablesStage(database, tables, get_settings().memory_limit, self.ledger)
 
 
-class CheckCommentsOperator(BaseOperator):
+class CheckCommentsOperator(RemoteWorkOperator):
     """Fails the run where the month's comments are outside the limits.
 
     Args:
@@ -172,18 +175,23 @@ class CheckCommentsOperator(BaseOperator):
     ui_color = "#e6f4ea"
 
     def __init__(self, *, comments: str, month: str = planned("month"), previous: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"pool": pool_of("warehouse"), **kwargs})
         self.comments, self.month, self.previous = comments, month, previous
 
-    def execute(self, context: "Context") -> None:
+    def steps(self, context: "Context") -> Generator[Waiting, None, None]:
         """Measures, shows the table, and judges."""
-        from threadmill.corpora.checks import check_comments
+        from threadmill.corpora.checks import comment_check_steps
         from threadmill.datasets.gate import enforce
 
-        with permanent_faults():
-            limits = replace(picked(context["params"]).comment_limits, month=self.month)
-            checks = check_comments(self.comments, limits, previous=self.previous, memory_limit=get_settings().memory_limit)
-            enforce(checks, "checks of comments")
+        limits = replace(picked(context["params"]).comment_limits, month=self.month)
+        checks = yield from comment_check_steps(
+            self.comments,
+            limits,
+            previous=self.previous,
+            site=run_site(context),
+            memory_limit=get_settings().memory_limit,
+        )
+        enforce(checks, "checks of comments")
         log.info("check_comments: %d checks passed", len(checks))
 
 
@@ -290,7 +298,7 @@ class CheckConversationsOperator(BaseOperator):
         from threadmill.conversations.checks import check_conversations
         from threadmill.datasets.gate import enforce
 
-        with permanent_faults():
+        with library_calls():
             checks = check_conversations(
                 self.conversations,
                 picked(context["params"]).conversation_limits,

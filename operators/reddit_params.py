@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from operators.budget import budget_params
 from operators.form import optional_params, setting_params, settings_named
 from operators.pretraining_params import pretraining_params
 from threadmill.config import Setting, pick_settings, settings_of
@@ -64,6 +65,7 @@ def reddit_params() -> dict[str, Param]:
         **setting_params("Checks of comments", _without_month(CommentLimits)),
         **setting_params("Checks of conversations", settings_of(ConversationLimits)),
         **pretraining_params(),
+        **budget_params(),
     }
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, BaseOperator
 
 from operators.base import StageOperator
+from operators.library import library_calls
 from operators.reddit_params import picked
-from operators.remote_work import permanent_faults
 from operators.templates import listed
 from threadmill.settings import get_settings
 
@@ -98,7 +98,7 @@ class PublishOperator(BaseOperator):
         from threadmill.errors import IntegrityError
 
         for name, uri in self.datasets.items():
-            with permanent_faults():
+            with library_calls():
                 manifest = read_manifest(uri)
                 if problems := verify(uri):
                     raise IntegrityError(f"{uri}: {'; '.join(problems)}; delete the folder and clear the task that writes it")

@@ -3,44 +3,22 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Generator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from operators.google import cloud_access, is_remote
+from operators.library import library_calls
 from threadmill.cloud.identity import RunIdentity
 from threadmill.cloud.work import MOST_FAULTS, Look, Waiting, service, settle
 from threadmill.engine.site import Site, local_site, settings_site
-from threadmill.errors import (
-    BudgetError,
-    ConfigError,
-    DivergenceError,
-    GateError,
-    InputError,
-    IntegrityError,
-    RemoteCancelledError,
-    RemoteWorkError,
-)
+from threadmill.errors import RemoteWorkError
 from threadmill.settings import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow.sdk import Context
-
-_PERMANENT = (ConfigError, InputError, IntegrityError, GateError, DivergenceError, RemoteCancelledError, BudgetError)
-
-
-@contextmanager
-def permanent_faults() -> "Iterator[None]":
-    """Turns errors that the same call would meet again into Airflow's way to fail without retries."""
-    try:
-        yield
-    except _PERMANENT as error:
-        raise AirflowFailException(str(error)) from None
 
 
 class RemoteWorkTrigger(BaseTrigger):
@@ -118,7 +96,7 @@ class RemoteWorkOperator(BaseOperator):
 
     def execute(self, context: "Context") -> Any:
         """Goes through the steps."""
-        with permanent_faults(), cloud_access(), closing(self.steps(context)) as steps:
+        with library_calls(), closing(self.steps(context)) as steps:
             try:
                 self._waiting = next(steps)
             except StopIteration as end:
@@ -135,7 +113,7 @@ class RemoteWorkOperator(BaseOperator):
         waiting = Waiting(**event["waiting"])
         if event["fault"]:
             raise RemoteWorkError(f"{waiting.what} could not be looked at: {event['fault']}; a retry finds it again")
-        with permanent_faults(), cloud_access():
+        with library_calls():
             settle(waiting)
         return self.execute(context)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from operators.base import StageOperator
+from operators.library import library_calls
 from operators.pretraining_params import pretraining_configs
-from operators.remote_work import permanent_faults
 from operators.sample import SAMPLE, sample_dump
 from operators.templates import listed
 from operators.text_params import corpus_config, text_source
@@ -39,7 +39,7 @@ class PlanTextCorpus(BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Resolves the params."""
         params = context["params"]
-        with permanent_faults():
+        with library_calls():
             settings = get_settings()
             corpus_config(params)  # a wrong setting is found here, not hours later
             pretraining_configs(params)

@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from operators.budget import budget_params
 from operators.form import optional_params
 from operators.pretraining_params import pretraining_params
 from operators.sample import SAMPLE
@@ -60,4 +61,5 @@ def text_params() -> dict[str, Param]:
         ),
         **optional_params("Corpus", corpus, {setting.name: "empty: the recipe's" for setting in corpus}),
         **pretraining_params(from_recipe=True),
+        **budget_params(),
     }  # fmt: skip

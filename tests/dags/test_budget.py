@@ -1,4 +1,4 @@
-"""A run is priced before anything starts: within its budget it goes on, above it is asked about, or fails where nobody is there."""
+"""A run is priced before it starts: within its budget it goes on, above it is asked about, or fails where nobody is there."""
 
 import json
 import threading
