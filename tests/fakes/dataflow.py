@@ -33,6 +33,7 @@ from tests.fakes.rest import Answer, Lost, Request, RestServer
 _PAGE = 2  # small: callers must turn pages
 _PLANNED = {"failed", "cancelled", "stuck"}
 _STATUS = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED"}
+_SEVERITY = [f"JOB_MESSAGE_{name}" for name in ("IMPORTANCE_UNKNOWN", "DEBUG", "DETAILED", "BASIC", "WARNING", "ERROR")]
 _ENDED = ("DONE", "FAILED", "CANCELLED")
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -283,13 +284,13 @@ class FakeDataflow:
     def messages(self, request: Request, job_id: str) -> dict[str, Any]:
         """jobs.messages.list."""
         least = request.query.get("minimumImportance", "0")
-        importance = dataflow.JobMessageImportance
-        lowest = int(least) if least.isdigit() else importance[least].value
+        least = dataflow.JobMessageImportance(int(least)).name if least.isdigit() else least  # its numbers are in no order
+        shown = _SEVERITY[_SEVERITY.index(least) :]
         since = request.query.get("startTime", "")
         messages = [
             message
             for message in self.ledger.find(job_id).messages
-            if importance[message["messageImportance"]].value >= lowest and message["time"] >= since
+            if message["messageImportance"] in shown and message["time"] >= since
         ]
         return _page(request, "jobMessages", messages)
 
@@ -327,6 +328,7 @@ class Machine:
         with self._lock:
             if self._process is not None:
                 self._process.kill()
+                self._process.wait()
         self._thread.join()
 
     def _start(self) -> "subprocess.Popen[str]":

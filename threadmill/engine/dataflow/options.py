@@ -22,6 +22,7 @@ from threadmill.warehouse.bigquery.labels import all_labels
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+\d+")
 _SUBNETWORK = re.compile(r"(https://www\.googleapis\.com/compute/v1/projects/[^/]+/)?regions/([^/]+)/subnetworks/[a-z0-9-]+")
 _ACCOUNT = re.compile(r"[^@\s]+@[^@\s]+\.gserviceaccount\.com")
+_BUCKET = re.compile(r"[a-z0-9][-_a-z0-9.]*[a-z0-9]")
 _MACHINE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 
 
@@ -50,6 +51,9 @@ def check_settings(settings: Settings, uri: str) -> None:
             f"{uri} is not in Cloud Storage, where Dataflow's workers could write it; set THREADMILL_ROOT=gs://BUCKET/FOLDER, "
             "or THREADMILL_ENGINE=local"
         )
+    bucket = _staging_root(settings, uri).removeprefix("gs://").partition("/")[0]
+    if not _BUCKET.fullmatch(bucket):
+        raise ConfigError(f"{bucket!r} is no name of a bucket; set THREADMILL_ROOT=gs://BUCKET/FOLDER")
     if not _REGION.fullmatch(settings.region):
         raise ConfigError(f"THREADMILL_REGION={settings.region!r} is no region; set the bucket's, such as us-central1")
     for name, pattern, wanted in (
