@@ -13,7 +13,8 @@ from threadmill.doctor.permissions import APIS, BUCKET, DATASET, GRANTS, IDENTIT
 from threadmill.settings import Settings
 
 TOP = Path(__file__).parents[1]
-_CONTAINER_ROOT = "/opt/airflow/data"
+# In the volume of the data, where .env sets nothing else.
+_OF_CONTAINERS = {"root": "/opt/airflow/data", "cache": "/opt/airflow/data/cache"}
 _WIDTH = 128
 # The shell variables of deploy/iam.md that hold the service accounts.
 ACCOUNTS = {
@@ -33,7 +34,7 @@ def env_example(text: str) -> str:
 
 def compose_file(text: str) -> str:
     """docker-compose.yaml with the names of the settings as they are now."""
-    lines = [f"  {_variable(name)}:" + (f" ${{{_variable(name)}:-{_CONTAINER_ROOT}}}" * (name == "root")) for name in _names()]
+    lines = [f"  {_variable(name)}:{_default_in_containers(name)}" for name in Settings.model_fields]
     return _between(text, r"(?<=x-settings: &settings\n)", r"(?=\n\nx-airflow:)", lines)
 
 
@@ -57,8 +58,8 @@ def _between(text: str, before: str, after: str, lines: list[str]) -> str:
     return new
 
 
-def _names() -> list[str]:
-    return list(Settings.model_fields)
+def _default_in_containers(name: str) -> str:
+    return f" ${{{_variable(name)}:-{_OF_CONTAINERS[name]}}}" if name in _OF_CONTAINERS else ""
 
 
 def _variable(name: str) -> str:
@@ -67,11 +68,10 @@ def _variable(name: str) -> str:
 
 def _setting_lines() -> Iterator[str]:
     """Each setting's description, and its variable with its default, as a comment to be taken away."""
-    of_containers = {"root": _CONTAINER_ROOT, "cache": ""}
     for name, field in Settings.model_fields.items():
         description = f"{(field.description or '').rstrip('.')}."
         yield from textwrap.wrap(description, _WIDTH, initial_indent="# ", subsequent_indent="# ")
-        default = of_containers.get(name, field.default)
+        default = _OF_CONTAINERS.get(name, field.default)
         yield f"#{_variable(name)}={str(default).lower() if isinstance(default, bool) else default}"
 
 
