@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.airflow_home import DAGS, REPOSITORY
-from tests.dags.road import TASKS
+from tests.dags.road import TASKS, dataset_folders
 from tests.deploy.api import Api
 from tests.deploy.compose import config, write_env
 from tests.deploy.guides import Shell, block_with
@@ -195,9 +195,10 @@ def test_a_run_of_the_whole_dag_ends_green(deployment: Deployment, tmp_path: Pat
     wrong = {task: deployment.api.task_log("reddit_refresh", run, task)[-3000:] for task in states if states[task] == "failed"}
     assert not wrong
     assert state == "success"
-    assert set(TASKS) <= {task for task, state in states.items() if state == "success"}
-    model = deployment.home / "data" / "reddit" / MONTH / "model"
-    assert not verify(str(model))
+    assert set(TASKS) <= set(states)
+    assert set(states.values()) <= {"success", "skipped"}
+    folders = dataset_folders(deployment.home / "data", MONTH)
+    assert {task: verify(str(folder)) for task, folder in folders.items()} == dict.fromkeys(folders, [])
     assert "model" in deployment.api.task_log("reddit_refresh", run, "train")
     assert f"reddit/{MONTH}/model" in deployment.api.text("GET", "/threadmill/")
 
