@@ -44,6 +44,9 @@ def add_parsers(parsers: Parsers) -> None:
     parser.add_argument(
         "--from-tables", action="store_true", help="the months are read from BigQuery's monthly tables, not dumps"
     )
+    parser.add_argument(
+        "--table-dataset", metavar="NAME", help="with --source bigquery:PROJECT: ask BigQuery by dry runs what its tables bill"
+    )
     parser.add_argument("--comments", type=int, default=0, metavar="N", help="comments a month, whatever is published")
     parser.add_argument("--lookback-months", type=int, default=6, metavar="N", help="earlier months as context (default: 6)")
     parser.add_argument("--deduplication", choices=("none", "exact", "near"), default="exact", help="(default: exact)")

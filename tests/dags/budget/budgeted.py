@@ -7,7 +7,6 @@ from airflow.sdk import DAG, chain, task
 
 from operators.base import DEFAULT_ARGS
 from operators.budget import budget_params
-from operators.budget import budget_params
 from operators.pricing import APPROVE, PRICE, ApproveCosts, PriceRedditRun
 from operators.reddit_params import reddit_params
 
