@@ -79,7 +79,7 @@ def test_evaluation_is_an_input_of_the_card_only_where_it_is_of_this_model(tmp_p
     assert [entry.name for entry in ExportStage(model, HUGGING_FACE).plan().inputs] == [name]
 
 
-def test_what_is_no_finished_model_on_this_machine_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_finished_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(InputError, match="nothing"):
         ExportStage(str(tmp_path / "nothing")).plan()
@@ -91,11 +91,7 @@ def test_what_is_no_finished_model_on_this_machine_is_refused(tmp_path: Path) ->
     write_manifest(str(tmp_path / "records"), manifest("records", "records", ()))
     with pytest.raises(InputError, match="a dataset of the stage records, not a model; name a model's folder"):
         ExportStage(str(tmp_path / "records")).plan()
-    with pytest.raises(ConfigError, match="gs://bucket/model is not on this machine"):
-        ExportStage("gs://bucket/model").plan()
     model = str(model_dataset(tmp_path / "model", "bert", made_model("bert")))
-    with pytest.raises(ConfigError, match="gs://bucket/out is not on this machine"):
-        run_export(model, "gs://bucket/out")
     with pytest.raises(InputError, match="is an input, so that it cannot be the output"):
         run_export(model, model)
 

@@ -76,6 +76,8 @@ class Cloud:
     lines: list[str] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
     looked_at: list[str] = field(default_factory=list)
+    beats: list[str] = field(default_factory=list)
+    active: str = "ACTIVE"
 
     def run(self, site: Site = SITE, output: str = OUTPUT, stage: MapStage | None = None) -> Manifest:
         """The run as an operator goes through it: after each wait all of it again from its beginning."""
@@ -102,7 +104,7 @@ class Cloud:
             if found.over:
                 settle(waiting)
                 return
-            if found.state == "ACTIVE":
+            if found.state == self.active:
                 self.be_host(waiting)
             elif found.state == "DELETING":
                 time.sleep(0.05)
