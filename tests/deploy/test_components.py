@@ -199,7 +199,7 @@ def test_a_run_of_the_whole_dag_ends_green(deployment: Deployment, tmp_path: Pat
     assert set(states.values()) <= {"success", "skipped"}
     folders = dataset_folders(deployment.home / "data", MONTH)
     assert [problem for folder in folders.values() for problem in verify(str(folder))] == []
-    assert "model" in deployment.api.task_log("reddit_refresh", run, "train")
+    assert '"task_id":"train"' in deployment.api.task_log("reddit_refresh", run, "train")
     assert f"reddit/{MONTH}/model" in deployment.api.text("GET", "/threadmill/")
 
 
