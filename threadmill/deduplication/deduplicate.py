@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,15 @@ from threadmill.conversations.stage import refuse_no_examples
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset, split_of
 from threadmill.datasets.manifest import Field, FileEntry
-from threadmill.datasets.storage import local_path
 from threadmill.deduplication.config import DeduplicationConfig
 from threadmill.deduplication.signatures import difference, shard_and_row
 from threadmill.engine.local import run_tasks
 from threadmill.engine.stage import MapStage, Plan, StreamStage, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 from threadmill.warehouse.duckdb import DuckDBWarehouse
+
+if TYPE_CHECKING:
+    from threadmill.engine.phases import Phase, StageRun
 
 Rows = npt.NDArray[np.int64]
 
@@ -81,16 +83,24 @@ class DeduplicateStage(StreamStage):
             unique.setdefault(dataset.manifest.digest, dataset)
         return list(unique.values())
 
+    def phases(self, run: "StageRun") -> "Sequence[Phase]":
+        """The warehouse's jobs, then a task a shard, where the warehouse is BigQuery."""
+        if run.site.warehouse != "bigquery":
+            return ()
+        from threadmill.deduplication.duplicate_tables import deduplicate_phases
+
+        return deduplicate_phases(Dataset.open(self.conversations), self._signatures(), run)
+
     def stream(self, tasks: Sequence[Task], uri: str, workers: int) -> Iterator[TaskResult]:
         """Asks the warehouse which examples go, then has the workers write each shard without its own."""
         conversations = Dataset.open(self.conversations)
-        found = _by_shard(duplicate_places(self._signatures(), self.memory_limit, workers, local_path(uri)))
+        found = _by_shard(duplicate_places(self._signatures(), self.memory_limit, workers, uri))
         payloads = {
-            shard.name: _Shard(conversations.path(shard), shard, *found.get(number, (_NO_ROWS, _NO_ROWS)))
+            shard.name: ShardOfExamples(conversations.path(shard), shard, found.get(number, _NONE))
             for number, shard in enumerate(conversations.manifest.shards)
         }
         wanted = [Task(task.name, payloads[task.name]) for task in tasks]
-        yield from run_tasks(_Filter(conversations.manifest.schema), wanted, uri, workers)
+        yield from run_tasks(ShardFilter(conversations.manifest.schema), wanted, uri, workers)
 
     def statistics(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Examples a split."""
@@ -115,29 +125,63 @@ def duplicate_places(signatures: Sequence[Dataset], memory_limit: str, threads: 
         return pl.DataFrame(warehouse.query("duplicate_examples"))
 
 
-_NO_ROWS: Rows = np.zeros(0, np.int64)
+@dataclass(frozen=True)
+class Duplicates:
+    """The rows of a shard that go: those of exact and those of near duplicates."""
+
+    exact: Rows
+    near: Rows
+
+    def find(self) -> "Duplicates":
+        """Themselves."""
+        return self
 
 
-def _by_shard(duplicates: pl.DataFrame) -> dict[int, tuple[Rows, Rows]]:
-    """The rows of the exact and of the near duplicates in each shard that has any."""
+@dataclass(frozen=True)
+class DuplicatesTable:
+    """A table of BigQuery that tells which rows go.
+
+    Attributes:
+        table: PROJECT.DATASET.TABLE, with the rows of duplicate_examples.sql and the number of their shard.
+        shard: the number.
+    """
+
+    table: str
+    shard: int
+
+    def find(self) -> Duplicates:
+        """Reads those of one shard."""
+        from threadmill.warehouse.bigquery.rows import read_rows
+
+        batches = list(read_rows(self.table, ["place", "is_exact"], f"shard = {self.shard}"))
+        if not batches:
+            return _NONE
+        found = pl.concat([pl.DataFrame(batch).select("place", "is_exact") for batch in batches]).sort("place")
+        return _by_shard(found)[self.shard]
+
+
+_NONE = Duplicates(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def _by_shard(duplicates: pl.DataFrame) -> dict[int, Duplicates]:
+    """The duplicates in each shard that has any."""
     shards, rows = shard_and_row(duplicates["place"].to_numpy())
     exact = duplicates["is_exact"].to_numpy()
     cuts = np.flatnonzero(np.diff(shards, prepend=-1, append=-1))
     slices = (slice(start, end) for start, end in pairwise(cuts))
-    return {int(shards[part.start]): (rows[part][exact[part]], rows[part][~exact[part]]) for part in slices}
+    return {int(shards[part.start]): Duplicates(rows[part][exact[part]], rows[part][~exact[part]]) for part in slices}
 
 
 @dataclass(frozen=True)
-class _Shard:
-    """A shard of examples and the rows that go."""
+class ShardOfExamples:
+    """A shard of examples, and what tells the rows that go."""
 
     uri: str
     entry: FileEntry
-    exact: Rows
-    near: Rows
+    duplicates: Duplicates | DuplicatesTable
 
 
-class _Filter(MapStage):
+class ShardFilter(MapStage):
     """The part of the stage that workers do: its tasks are planned once the warehouse has told which rows go."""
 
     name = DeduplicateStage.name
@@ -154,11 +198,12 @@ class _Filter(MapStage):
 
     def process(self, task: Task, output: TaskOutput) -> TaskResult:
         """Writes one shard without the rows that go."""
-        shard: _Shard = task.payload
+        shard: ShardOfExamples = task.payload
+        gone = shard.duplicates.find()
         kept = np.ones(shard.entry.records, np.bool_)
-        kept[shard.exact] = kept[shard.near] = False
+        kept[gone.exact] = kept[gone.near] = False
         written = write_selected(output, task.name, shard.uri, kept, self._features)
         counters = Counters(shard.entry.records, written, written)
-        counters.drop("exact_duplicate", len(shard.exact))
-        counters.drop("near_duplicate", len(shard.near))
+        counters.drop("exact_duplicate", len(gone.exact))
+        counters.drop("near_duplicate", len(gone.near))
         return output.result(task, counters, {"examples": {split_of(shard.entry): counters.written}})

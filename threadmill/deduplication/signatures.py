@@ -27,7 +27,8 @@ from threadmill.errors import ConfigError, InputError
 
 FEATURES = ("context", "response", "example_id", "created_utc")
 _ROWS = 1 << 16  # examples whose shingles are held at a time
-_SHARD_BITS = 40  # a shard has fewer examples
+_SHARD_BITS = 40
+PLACES_A_SHARD = 1 << _SHARD_BITS  # a shard has fewer examples
 # Keys are as good as random: nothing makes them smaller.
 _COMPRESSION = {
     "example_id": "zstd",

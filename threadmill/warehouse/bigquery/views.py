@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from threadmill.warehouse.statements import googlesql
+from threadmill.warehouse.statements import unordered
 
 
 def rows_of(statement: str) -> str:
-    """A SELECT of the rows of a statement of sql/, in no order: BigQuery sorts on one machine, so its readers do that."""
-    return f"SELECT * FROM (\n{googlesql(statement)})"
+    """A SELECT of the rows of a statement of sql/, in no order."""
+    return f"SELECT * FROM (\n{unordered(statement)})"
 
 
 def over(statement: str, views: Mapping[str, str]) -> str:
