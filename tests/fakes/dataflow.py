@@ -263,7 +263,7 @@ class FakeDataflow:
     def _pass_time(self, job: FakeJob) -> None:
         if job.state == "PENDING":
             job.become("RUNNING")
-        elif job.plan != "stuck":
+        elif job.is_active and job.plan != "stuck":
             if job.plan == "failed":
                 job.tell("Workflow failed. Causes: the workers could not be started.", "JOB_MESSAGE_ERROR")
             job.become({"failed": "FAILED", "cancelled": "CANCELLED"}.get(job.plan, "DONE"))

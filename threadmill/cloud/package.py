@@ -94,6 +94,7 @@ def wheel_bytes() -> bytes:
     return _pack()
 
 
+@cache
 def locked(extras: tuple[str, ...], without: frozenset[str] = frozenset()) -> dict[str, str]:
     """The versions here, by canonical name, of all that threadmill with ``extras`` needs, directly or not.
 

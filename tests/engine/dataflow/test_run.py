@@ -114,6 +114,7 @@ def test_no_credential_is_in_the_job_or_in_what_is_staged(cloud: Cloud, uri: str
 
 
 class TestAnActiveJobOfTheName:
+    @pytest.mark.slow
     def test_is_adopted_by_the_next_try(self, cloud: Cloud, uri: str, tmp_path: Path) -> None:
         (cloud.control / "wait-2").touch()
         first = waiting(cloud, uri)
@@ -185,6 +186,7 @@ class TestAJobThatEnds:
         ):
             run_there(cloud, uri)
 
+    @pytest.mark.slow
     def test_is_followed_by_one_that_does_only_what_is_missing(self, cloud: Cloud, uri: str, tmp_path: Path) -> None:
         (cloud.control / "fail-2").touch()
         with pytest.raises(InputError):
@@ -197,6 +199,7 @@ class TestAJobThatEnds:
         assert there.digest == run_here(cloud, tmp_path / "here").digest
         assert [job.state for job in cloud.dataflow.ledger.jobs] == ["FAILED", "DONE"]
 
+    @pytest.mark.slow
     def test_well_but_without_all_results_fails_the_try_and_is_followed_by_one_more(self, cloud: Cloud, uri: str) -> None:
         """Nothing is believed but the output; a try that is resumed again and again submits no job each time."""
         cloud.dataflow.faults.add("jobs.create", "stuck")
@@ -229,6 +232,7 @@ class TestAWait:
         assert service.look(found.handle).over
         assert not cloud.dataflow.ledger.active
 
+    @pytest.mark.slow
     def test_ends_a_worker_at_work_with_its_job(self, cloud: Cloud, uri: str) -> None:
         (cloud.control / "wait-2").touch()
         found = waiting(cloud, uri)
@@ -295,6 +299,7 @@ def test_a_refusal_is_one_line_with_the_remedy(cloud: Cloud, uri: str, code: str
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_worker_of_another_build_refuses_the_job(cloud: Cloud, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("threadmill.engine.beam.pipeline.build_id", lambda: "0123456789abcdef")
     with pytest.raises(
