@@ -15,6 +15,10 @@ def _default_root() -> str:
     return str(Path.home() / "threadmill")
 
 
+def _default_cache(root: str) -> str:
+    return os.path.join(_default_root() if "://" in root else root, "cache")
+
+
 class Settings(BaseSettings):
     """What differs between deployments and never changes the bytes of a dataset."""
 
@@ -34,8 +38,8 @@ class Settings(BaseSettings):
         "", description="Where models are trained and evaluated; empty: local, and tpu on platform gcp"
     )
     cache: str = Field(
-        default_factory=lambda values: os.path.join(values["root"], "cache"),
-        description="The folder of files downloaded from the web; ROOT/cache where it is not set",
+        default_factory=lambda values: _default_cache(values["root"]),
+        description="The local folder of files downloaded from the web; empty: ROOT/cache, in the home folder for a remote root",
     )
     workers: int = Field(0, ge=0, description="Worker processes a stage; 0 means as many as there are cores")
     memory_limit: str = Field(

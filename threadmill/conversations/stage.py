@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 
 from threadmill.conversations.config import ConversationsConfig
 from threadmill.conversations.examples import COLUMNS, choose_examples, feature_names
@@ -18,8 +17,8 @@ from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.digest import json_digest
 from threadmill.datasets.manifest import Field
+from threadmill.datasets.parquet import open_parquet
 from threadmill.datasets.shards import ShardName
-from threadmill.datasets.storage import local_path
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import InputError
 
@@ -97,7 +96,7 @@ def refuse_no_examples(counters: Counters, source: str, unit: str) -> None:
 
 
 def _read_groups(path: str) -> Iterator[pl.DataFrame]:
-    with pq.ParquetFile(local_path(path)) as file:
+    with open_parquet(path) as file:
         for group in range(file.num_row_groups):
             yield pl.DataFrame(file.read_row_group(group, columns=list(COLUMNS)))
 

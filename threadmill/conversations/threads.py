@@ -10,7 +10,6 @@ from threadmill.conversations.thread_shards import write_shards
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field
 from threadmill.datasets.shards import ShardName
-from threadmill.datasets.storage import local_path
 from threadmill.engine.phases import Phase, StageRun
 from threadmill.engine.prefetch import prefetch
 from threadmill.engine.stage import Plan, StreamStage, Task, TaskResult
@@ -88,7 +87,7 @@ class ThreadsStage(StreamStage):
         datasets = [Dataset.open(comments) for comments in self.comments]
         files = [[dataset.path(shard) for shard in dataset.manifest.shards] for dataset in datasets]
         counts = self.shard_counts(datasets)
-        with DuckDBWarehouse(self.memory_limit, workers, local_path(uri)) as warehouse:
+        with DuckDBWarehouse(self.memory_limit, workers, uri) as warehouse:
             dropped = {"taken_down": self._load(warehouse, files)}
             warehouse.create("duplicates", "duplicate_comments", {"prefer_original": self.config.prefer_original})
             dropped["duplicate"] = warehouse.query("count_duplicates")["dropped"][0].as_py()

@@ -17,7 +17,19 @@ def folder_files(uri: str) -> Iterator[tuple[str, str]]:
         InputError: a dataset or an unfinished one lies in it, a link leads nowhere or back up, or a file is no regular one.
     """
     refuse_unfinished(uri)
-    yield from _files(uri, "", (_real(uri),))
+    yield from _files(uri, "", (_real(uri),)) if storage.is_local(uri) else _remote_files(uri, "")
+
+
+def _remote_files(uri: str, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, size in sorted(storage.sizes(uri).items()):
+        if name.startswith((".", "_")):
+            continue
+        path = storage.join(uri, name)
+        if size < 0:
+            _refuse_folder(path, ())
+            yield from _remote_files(path, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", path
 
 
 def _files(uri: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,22 @@ _DEEPEST = 6
 
 def find_datasets(root: str) -> list[str]:
     """The paths, relative to ``root``, of the dataset folders below it, sorted. One may lie within another."""
-    return sorted(_found(root, "", _DEEPEST))
+    return sorted(_found(root, "", _DEEPEST) if storage.is_local(root) else _found_remotely(root))
+
+
+def _found_remotely(root: str) -> list[str]:
+    """As `_found`, a level at a time; the folders of a level at once."""
+    found, level = [], [""]
+    for _ in range(_DEEPEST + 1):
+        listed = storage.sizes_many([storage.join(root, path) if path else root for path in level])
+        found += [path for path, sizes in zip(level, listed, strict=True) if path and MANIFEST_NAME in sizes]
+        level = [
+            f"{path}/{name}" if path else name
+            for path, sizes in zip(level, listed, strict=True)
+            for name, size in sizes.items()
+            if size < 0 and not name.startswith(".")
+        ]
+    return found
 
 
 def _found(root: str, path: str, depth: int) -> list[str]:

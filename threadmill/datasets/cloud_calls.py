@@ -167,7 +167,7 @@ def first_line(error: Exception) -> str:
     """What the service said, in one line."""
     cause = getattr(error, "cause", None) or error  # of a RetryError
     response: Any = getattr(cause, "response", None)
-    with suppress(ValueError, KeyError, TypeError, AttributeError):  # the call's address stands before the API's own words
+    with suppress(ValueError, KeyError, TypeError, AttributeError, RuntimeError):  # RuntimeError: its body is consumed
         return f"{response.status_code} {response.json()['error']['message']}".splitlines()[0]
     text = str(getattr(cause, "message", None) or cause) or type(cause).__name__
     return text.strip().splitlines()[0][:300]

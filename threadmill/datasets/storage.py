@@ -4,6 +4,7 @@ import errno
 import importlib
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import IO, cast
 
 TEMPORARY_PREFIX = ".writing-"
+_BLOCK = 1 << 20
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -33,6 +35,11 @@ def local_path(uri: str) -> str:
     if not is_local(uri):
         raise ValueError(f"{uri} is not a local path")
     return uri.removeprefix("file://")
+
+
+def scratch_folder(uri: str) -> str:
+    """The local folder for temporary files of work on ``uri``: that folder itself, or this machine's where it is remote."""
+    return local_path(uri) if is_local(uri) else tempfile.gettempdir()
 
 
 def absolute(uri: str) -> str:
@@ -126,7 +133,16 @@ def sizes(uri: str) -> dict[str, int]:
     if not os.path.isdir(path):
         return {}
     with os.scandir(path) as entries:
-        return {entry.name: -1 if entry.is_dir() else size(entry.path) for entry in entries}
+        return {entry.name: -1 if entry.is_dir() else max(0, size(entry.path)) for entry in entries}
+
+
+def sizes_many(uris: Sequence[str]) -> list[dict[str, int]]:
+    """As `sizes` of many folders, several at once where they are in Cloud Storage."""
+    if uris and is_cloud(uris[0]):
+        from threadmill.datasets.cloud_calls import in_parallel
+
+        return in_parallel(sizes, uris)
+    return [sizes(uri) for uri in uris]
 
 
 def make_directory(uri: str) -> list[str]:
@@ -248,6 +264,12 @@ def atomic_path(path: str) -> Iterator[str]:
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def copy(uri: str, new_uri: str) -> None:
+    """Copies a file from anywhere to anywhere, block by block; it is whole or absent."""
+    with open_read(uri) as source, atomic_writer(new_uri) as target:
+        shutil.copyfileobj(source, target, _BLOCK)
 
 
 def write_bytes(uri: str, content: bytes) -> None:

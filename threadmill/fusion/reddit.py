@@ -14,7 +14,7 @@ from threadmill.corpora.reddit.config import IngestConfig, SourceConfig
 from threadmill.corpora.reddit.ingest import IngestStage, dead_letters_name, write_letters
 from threadmill.corpora.reddit.reading import parsed_blocks
 from threadmill.datasets.counters import Counters
-from threadmill.datasets.storage import local_path
+from threadmill.datasets.storage import scratch_folder
 from threadmill.engine.local import available_workers
 from threadmill.engine.memory import return_freed_memory
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
@@ -81,7 +81,7 @@ class RedditStage(MapStage):
             InputError: a source is damaged or holds no lines, or there is no comment, none of the month, or no example.
         """
         read = _Read()
-        with Spool(local_path(output.uri), self._held_rows) as spool:
+        with Spool(scratch_folder(output.uri), self._held_rows) as spool:
             for block in self._blocks(task.payload, output, read):
                 spool.add(block.comments)
             self._check(read)

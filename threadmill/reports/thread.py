@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+import pyarrow.compute as pc
 
+from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
-from threadmill.datasets.storage import local_path
+from threadmill.datasets.parquet import open_parquet
 from threadmill.errors import InputError
 from threadmill.reports.dialogue import printable
 
@@ -49,9 +51,7 @@ def read_thread(dataset: Dataset, thread_id: str) -> pl.DataFrame:
         )
     found = []
     for shard in dataset.shards():
-        scan = pl.scan_parquet(local_path(dataset.path(shard))).filter(pl.col("thread_id") == bare)
-        names = [*_COLUMNS, *(name for name in ("is_new",) if name in scan.collect_schema())]
-        rows = scan.select(names).collect()
+        rows = _rows_of_thread(dataset.path(shard), bare)
         if rows.height:
             found.append(rows)
             if dataset.manifest.stage == "threads":
@@ -60,6 +60,21 @@ def read_thread(dataset: Dataset, thread_id: str) -> pl.DataFrame:
         raise InputError(
             f"{dataset.uri} has no comment of a thread {thread_id!r}; thread_id is the submission's id, such as 3k2ab"
         )
+    return pl.concat(found)
+
+
+def _rows_of_thread(uri: str, thread_id: str) -> pl.DataFrame:
+    if storage.is_local(uri):
+        scan = pl.scan_parquet(storage.local_path(uri)).filter(pl.col("thread_id") == thread_id)
+        names = [*_COLUMNS, *(name for name in ("is_new",) if name in scan.collect_schema())]
+        return scan.select(names).collect()
+    with open_parquet(uri) as file:
+        names = [*_COLUMNS, *(name for name in ("is_new",) if name in file.schema_arrow.names)]
+        found = [pl.DataFrame(schema=dict(pl.DataFrame(file.schema_arrow.empty_table()).schema)).select(names)]
+        for group in range(file.num_row_groups):
+            mine = pc.equal(file.read_row_group(group, ["thread_id"])["thread_id"], thread_id)
+            if pc.any(mine).as_py():
+                found.append(pl.DataFrame(file.read_row_group(group, names).filter(mine)))
     return pl.concat(found)
 
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +16,9 @@ from threadmill.datasets import storage
 from threadmill.errors import ConfigError, InputError
 from threadmill.warehouse.base import Parameters
 from threadmill.warehouse.statements import duckdb_sql
+
+if TYPE_CHECKING:
+    from threadmill.datasets.cloud_files import CloudFiles
 
 _IDENTIFIER = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _MEMORY = re.compile(r"^\s*(?P<number>\d+(\.\d+)?)\s*(?P<unit>[KMGT])(?P<binary>i?)B\s*$", re.IGNORECASE)
@@ -29,7 +33,8 @@ class DuckDBWarehouse:
     Args:
         memory_limit: what DuckDB may hold before it spills, such as "1GB".
         threads: its threads at most; there are fewer where the memory limit is small.
-        spill_folder: where it spills; a folder of its own is made below it, and removed at the end.
+        spill_folder: where it spills; a folder of its own is made below it, and removed at the end. Where it is remote, this
+            machine's temporary folder.
         database: a DuckDB file whose schemas are the datasets that `tables` and `select` know; it is only read.
 
     Raises:
@@ -41,11 +46,12 @@ class DuckDBWarehouse:
         limit = _bytes(memory_limit)
         # A sort that spills holds about 120,000 rows a thread: more threads than the memory serves end in an error.
         threads = max(1, min(threads, limit // _BYTES_A_THREAD))
-        self._spill = tempfile.mkdtemp(prefix=storage.TEMPORARY_PREFIX, dir=spill_folder)
+        self._spill = tempfile.mkdtemp(prefix=storage.TEMPORARY_PREFIX, dir=storage.scratch_folder(spill_folder))
         self._connection = duckdb.connect(
             config={"memory_limit": f"{limit // 1000}KB", "threads": threads, "temp_directory": self._spill}
         )
         self._connection.execute("SET TimeZone = 'UTC'")
+        self._files: CloudFiles | None = None
         if database:
             self._attach(database)
 
@@ -57,9 +63,19 @@ class DuckDBWarehouse:
         shutil.rmtree(self._spill, ignore_errors=True)
 
     def load(self, table: str, *parts: Sequence[str]) -> None:
-        """Makes local Parquet files readable as ``table``, with a column ``part``; see `Warehouse.load`."""
+        """Makes Parquet files readable as ``table``, with a column ``part``; see `Warehouse.load`."""
+        if any(storage.is_cloud(uri) for uris in parts for uri in uris):
+            self._reach_cloud()
         reads = (f"SELECT *, {part}::BIGINT AS part FROM {_read_parquet(uris)}" for part, uris in enumerate(parts))
         self._execute(f"CREATE OR REPLACE VIEW {_identifier(table)} AS {' UNION ALL BY NAME '.join(reads)}")
+
+    def _reach_cloud(self) -> None:
+        """Lets DuckDB read gs:// by our streams; its own way to it wants keys of another kind."""
+        if self._files is None:
+            from threadmill.datasets.cloud_files import CloudFiles
+
+            self._files = CloudFiles()
+            self._connection.register_filesystem(self._files)
 
     def store(self, table: str, rows: pa.Table) -> None:
         """Stores a small Arrow table as ``table``."""
@@ -68,6 +84,9 @@ class DuckDBWarehouse:
         self._connection.unregister("rows_to_store")
 
     def _attach(self, database: str) -> None:
+        if not storage.is_local(database):
+            self.__exit__(None, None, None)
+            raise ConfigError(f"{database} is not on this machine; copy the DuckDB file here, and name that")
         path = os.path.abspath(storage.local_path(database))
         try:
             self._connection.execute(f"ATTACH {_literal(path)} AS {_ATTACHED} (TYPE duckdb, READ_ONLY)")
@@ -118,37 +137,44 @@ class DuckDBWarehouse:
 
     def query(self, statement: str, parameters: Parameters | None = None) -> pa.Table:
         """The rows of a statement of sql/, all at once: for small results."""
-        with _explained():
+        with self._explained():
             return self._rows(statement, parameters).to_arrow_table()
 
     def stream(self, statement: str, parameters: Parameters | None = None) -> pa.RecordBatchReader:
         """The rows of a statement of sql/ in batches of about 65,536 rows."""
-        with _explained():
+        with self._explained():
             reader = self._rows(statement, parameters).to_arrow_reader(_BATCH_ROWS)
-        return pa.RecordBatchReader.from_batches(reader.schema, _explained_batches(reader))
+        return pa.RecordBatchReader.from_batches(reader.schema, self._explained_batches(reader))
 
     def _execute(self, sql: str, parameters: Parameters | None = None) -> None:
-        with _explained():
+        with self._explained():
             self._connection.execute(sql, dict(parameters) if parameters else None)
 
     def _rows(self, statement: str, parameters: Parameters | None) -> duckdb.DuckDBPyRelation:
         return self._connection.sql(duckdb_sql(statement), params=dict(parameters) if parameters else None)
 
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """DuckDB's errors that a user can mend, with the remedy; those of Cloud Storage as they were before it wrapped them."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if self._files is not None and self._files.fault is not None:
+                raise self._files.fault from None
+            raise _explanation(error) from error
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """DuckDB's errors that a user can mend, with the remedy."""
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        raise ConfigError(f"{str(error).splitlines()[0]}; raise the memory limit (THREADMILL_MEMORY_LIMIT)") from error
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:  # the second for a file that is no Parquet
-        raise InputError(f"{str(error).splitlines()[0]}; check that the disk has room and the files are whole") from error
+    def _explained_batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        with self._explained():
+            yield from reader
 
 
-def _explained_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    with _explained():
-        yield from reader
+def _explanation(error: duckdb.Error) -> Exception:
+    reason = str(error).splitlines()[0]
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return ConfigError(f"{reason}; raise the memory limit (THREADMILL_MEMORY_LIMIT)")
+    if isinstance(error, duckdb.IOException | duckdb.InvalidInputException):  # the second for a file that is no Parquet
+        return InputError(f"{reason}; check that the disk has room and the files are whole")
+    return error
 
 
 def _bytes(memory_limit: str) -> int:
@@ -160,7 +186,7 @@ def _bytes(memory_limit: str) -> int:
 
 
 def _read_parquet(uris: Sequence[str]) -> str:
-    literals = ", ".join(_literal(os.path.abspath(storage.local_path(uri))) for uri in uris)
+    literals = ", ".join(_literal(storage.absolute(uri)) for uri in uris)
     return f"read_parquet([{literals}])"
 
 
