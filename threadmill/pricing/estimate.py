@@ -87,7 +87,8 @@ def _notes(run: RunPlan, lines: Iterable[Line], measured: str, engine: str) -> l
     lines = list(lines)
     if not lines:
         return ["All of it runs on this machine, and costs nothing."]
-    notes = [volume.note[0].upper() + volume.note[1:] + "." for volume in (run.comments, run.text, run.lookback) if volume.note]
+    sizes = dict.fromkeys(note for volume in (run.comments, run.text, run.lookback) for note in volume.note.split("; ") if note)
+    notes = [f"{note[0].upper()}{note[1:]}." for note in sizes]
     notes.append(f"Measured rates: {measured}.")
     notes.extend(f"Assumed: {note}." for note in dict.fromkeys(line.note for line in lines if line.note))
     if engine == "beam":
