@@ -2,10 +2,12 @@
 
 ``OUTPUT/.remote/NAME/N/`` holds, of attempt N: ``spec.json`` (what the host is to do), ``active.json`` (since when it can),
 ``heartbeat.json`` (the host's, each minute), ``status.json`` (the host's last word), ``end.json`` (how it ended, decided once, by
-whoever looked first), ``told.json`` (that this was told to the run), and ``host.log``. All is found by its name, from anywhere.
+whoever looked first), ``told.json`` (that this was told to the run), ``doubt.json`` (that it ended well without a result) and
+``host.log``. All is found by its name, from anywhere.
 """
 
 import dataclasses
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -155,6 +157,10 @@ class AttemptFolder:
     def note_told(self) -> None:
         """Notes that the end was told."""
         self._write_once("told.json", {"time": now()})
+
+    def note_doubt(self) -> bool:
+        """Notes that it is said to have ended well, and left no result; False if that was noted before."""
+        return self._write_once("doubt.json", {"time": now(), "by": uuid.uuid4().hex})
 
     def note_active(self) -> str:
         """Notes that it is at work; returns since when."""

@@ -48,10 +48,10 @@ class AcceleratorPhase(Phase):
         self._check_remote()
         device.check(stage)
         attempts = Attempts(self.run.uri, self.run.site.identity.name(self.run.key, length=_NAME_LENGTH))
-        places, seen = device.places(), len(attempts.ends())
+        places = device.places()
         while not self._is_done():
             ends = attempts.ends()
-            if any(end.cause == FINISHED for end in ends[seen:]):
+            if ends and ends[-1].cause == FINISHED and attempts.folder(len(ends)).note_doubt():
                 raise RemoteWorkError(
                     f"{self.stage.name}: the host of attempt {len(ends)} ended well, but left no receipt in {self.run.uri}; "
                     f"see {attempts.folder(len(ends)).log_uri}, then run it again"
