@@ -28,8 +28,8 @@ def add_parsers(parsers: Parsers) -> None:
     parser = add_command(
         parsers,
         "plan",
-        "what a run of reddit_refresh will cost on Google Cloud, as a table with the prices' sources",
-        "THREADMILL_PLATFORM=gcp THREADMILL_ROOT=gs://bucket/root THREADMILL_REGION=us-central1 threadmill plan --month 2015-05",
+        "what a run will cost where the settings (THREADMILL_PLATFORM=gcp ...) send it, as a table with the prices' sources",
+        "threadmill plan --months 2015-01..2015-12 --model bert-base --steps 100000 --batch-size 256",
         _run_plan,
     )
     what = parser.add_mutually_exclusive_group(required=True)

@@ -14,8 +14,9 @@ STAGES = ("ingest", "threads", "conversations", "signatures", "records")
 
 _UTILISATION = 0.6  # of a worker's vCPUs: the rest waits for storage, and for the last task
 _START_MINUTES = 5.0  # of a worker, which is billed while it boots and installs its packages
-# On Beam the records stage goes through tokens, encoded sequences and records, each written and read again: measured for BERT, 0.33
-# CPU seconds a million tokens of a pass and 0.7 a million tokens once, where one machine takes 0.25; ten passes make it 1.6 times.
+# On Beam the records stage goes through tokens, encoded sequences and records, each written and read again. Measured for BERT:
+# 0.33 CPU seconds a million tokens of a pass, and 0.7 a million tokens once, where one machine takes 0.25 in all; with ten passes
+# that is 1.6 times as much.
 _ON_BEAM = {"records": 1.6}
 _DEFAULT_DISK_GB = 25  # of a batch worker with Dataflow Shuffle: https://cloud.google.com/dataflow/docs/shuffle-for-batch
 _GB_A_VCPU = {
