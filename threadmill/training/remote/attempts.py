@@ -226,7 +226,7 @@ def next_place(ends: Sequence[End], places: Sequence[str]) -> int:
 
 def now() -> str:
     """ISO 8601, UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def seconds_since(time: str) -> float:
