@@ -6,7 +6,7 @@ Cloud Storage's files; tests/fakes/bigquery_emulator.py) or `Memory` (no rows, f
 
 Calls, as Faults names them: bigquery.jobs.insert, get, list, cancel, getQueryResults; bigquery.datasets and bigquery.tables with
 .get, .insert, .list, .delete, .patch; bigquery.tabledata.list, insertAll. Kinds beside those of every fake, all of
-bigquery.jobs.insert: "failed": the job does nothing and ends with backendError; "cancelled": somebody cancels it; "slow": it stays
+bigquery.jobs.insert: "failed": the job does nothing and ends with backendError; "cancelled": somebody cancels it; "slow": it is
 RUNNING for ``seconds`` before it begins; "rateLimit", "quota": 403 with these reasons.
 
 The Storage Read API is the emulator's own, without faults: ``grpc`` is its address.
@@ -206,17 +206,18 @@ class FakeBigQuery:
         try:
             if fault is not None and fault.kind == "slow":
                 job.stop.wait(fault.seconds)
-            error = _planned_error(fault) or self._refused(job)
+            read = self.backend.bytes_read(job.resource) if "query" in job.resource["configuration"] else []
+            error = _planned_error(fault) or self._refused(job, read)
             if job.stop.is_set():
                 error = _error("stopped", "Job execution was cancelled: User requested cancellation")
-            _end(job.resource, error=error) if error else self._run_well(job)
+            _end(job.resource, error=error) if error else self._run_well(job, read)
         except Exception as failure:  # a fault of the fake itself, which must not leave who waits for ever
             _end(job.resource, error=_error("internalError", f"the fake failed: {failure!r}"))
             raise
         finally:
             job.over.set()
 
-    def _refused(self, job: StartedJob) -> dict[str, str] | None:
+    def _refused(self, job: StartedJob, read: list[int]) -> dict[str, str] | None:
         """What BigQuery refuses before a job does anything."""
         configuration, reference = job.resource["configuration"], job.resource["jobReference"]
         place = reference["location"]
@@ -226,14 +227,13 @@ class FakeBigQuery:
         if found.lower() != place.lower():
             return _error("notFound", f"Not found: Dataset {reference['projectId']}:{dataset} was not found in location {place}")
         most = int(task.get("maximumBytesBilled") or 0)
-        if most and "query" in configuration and (needed := billed(self.backend.bytes_read(job.resource))) > most:
+        if most and (needed := billed(read)) > most:
             message = f"Query exceeded limit for bytes billed: {most}. {needed} or higher required."
             return _error("bytesBilledLimitExceeded", message)
         return None
 
-    def _run_well(self, job: StartedJob) -> None:
+    def _run_well(self, job: StartedJob, read: list[int]) -> None:
         resource = job.resource
-        read = self.backend.bytes_read(resource) if "query" in resource["configuration"] else []
         job.ran = True
         done = self.backend.run(resource)
         error = done["status"].get("errorResult")

@@ -1,6 +1,6 @@
 """bqemulator, another's BigQuery over DuckDB, as the backend of our fake: statements, loads and rows are truly run and read.
 
-What it lacks is added here: tables' sizes, all pages of lists, the filter of labels. Its loads see the files of Cloud Storage
+What it lacks is added here: what queries read, all pages of lists, the filter of labels. Its loads see the files of Cloud Storage
 as BUCKET/OBJECT in the folder of `FakeCloudStorage`.
 """
 
@@ -91,8 +91,6 @@ class Emulator:
             return Answer(error.code, content=error.read())
         if listing:
             return Answer(status, _page(json.loads(content), request.query))
-        if content and request.method == "GET" and "/tables/" in request.path and not request.path.endswith("/data"):
-            return Answer(status, self._with_size(json.loads(content)))
         return Answer(status, content=content)
 
     def stop(self) -> None:
@@ -105,10 +103,6 @@ class Emulator:
                 view = statement.this
                 dataset = view.db or query["defaultDataset"]["datasetId"]
                 self._views[f"{dataset}.{view.name}"] = statement.expression.sql("bigquery")
-
-    def _with_size(self, table: dict[str, Any]) -> dict[str, Any]:
-        size = sum(self._column_bytes(table).values())
-        return {**table, "numBytes": str(size), "numLongTermBytes": "0"}
 
     def _reads(self, sql: str, default: str) -> Iterator[tuple[str, int]]:
         for statement in filter(None, sqlglot.parse(sql, read="bigquery")):
