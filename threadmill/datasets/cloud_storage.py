@@ -153,14 +153,14 @@ def remove(uri: str, generation: int | None = None) -> None:
 
 
 def remove_tree(uri: str) -> None:
-    """Removes all objects below a name, and that of the name itself; a hundred a call."""
+    """Removes all objects below a name, a hundred a call; where there are none, that of the name itself."""
     bucket, name = split(uri)
     with one_line_errors(uri):
         listed = client().list_blobs(
             bucket, prefix=f"{name}/" if name else "", fields="items(name),nextPageToken", retry=RETRY, timeout=TIMEOUT
         )
         below = [Blob(item.name, client().bucket(bucket)) for item in listed]
-    if name:
+    if name and not below:
         remove(uri)
     in_parallel(_remove_batch, [below[first : first + _BATCH] for first in range(0, len(below), _BATCH)])
 
