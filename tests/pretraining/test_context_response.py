@@ -10,12 +10,14 @@ from threadmill.pretraining.context_response import (
     CONTEXT_CUT,
     KEY,
     RECORD,
+    RESPONSE,
     RESPONSE_CUT,
     lay_out_pairs,
     plan_text_pairs,
     plan_turn_pairs,
     record_bounds,
     set_keys,
+    whole_records,
 )
 from threadmill.randomness import stream_key
 
@@ -164,3 +166,14 @@ def test_keys_keep_the_pairs_of_a_record_together():
 
 def test_no_rows_are_no_records():
     assert record_bounds(np.zeros((0, COLUMNS), np.int64)).tolist() == [0]
+
+
+def test_records_whose_keys_share_their_high_bits_stay_whole():
+    """Each row as (high bits, slot, record, response); the rows come in the order of their keys."""
+    made = [(1, 0, 0, 5), (2, 0, 7, 50), (2, 0, 3, 90), (2, 1, 7, 51), (2, 1, 3, 91), (9, 0, 4, 1)]
+    rows = np.zeros((len(made), COLUMNS), np.int64)
+    for row, (high, slot, record, response) in zip(rows, made, strict=True):
+        row[KEY], row[RECORD], row[RESPONSE] = high << 12 | slot, record, response
+    whole = whole_records(rows)
+    assert whole[:, RESPONSE].tolist() == [5, 50, 51, 90, 91, 1]
+    assert record_bounds(whole).tolist() == [0, 1, 3, 5, 6]

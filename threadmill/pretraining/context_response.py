@@ -116,6 +116,23 @@ def set_keys(rows, key, first, records):
         slots[record - first] += 1
 
 
+def whole_records(rows):
+    """Rows in the order of their keys, with those of a record side by side even where another has its key's high bits.
+
+    Records of such keys, of which a billion have some, are ordered by where they begin in the store.
+    """
+    highs = rows[:, KEY] >> _SLOT_BITS
+    if not np.any((highs[1:] == highs[:-1]) & (rows[1:, RECORD] != rows[:-1, RECORD])):
+        return rows
+    order = np.lexsort((rows[:, RESPONSE], rows[:, RECORD]))
+    order = order[np.argsort(highs[order].view(np.uint64) << np.uint64(_SLOT_BITS), kind="stable")]
+    bounds = record_bounds(rows[order])
+    begins = rows[order][bounds[:-1], RESPONSE]
+    highs = highs[order][bounds[:-1]].view(np.uint64) << np.uint64(_SLOT_BITS)
+    records = np.argsort(np.repeat(np.argsort(np.lexsort((begins, highs))), np.diff(bounds)), kind="stable")
+    return np.ascontiguousarray(rows[order][records])
+
+
 @kernel
 def record_bounds(rows):
     """int64[r + 1]: where each record's rows begin, of rows in the order of their keys, and the number of rows."""
@@ -123,7 +140,8 @@ def record_bounds(rows):
     count = 0
     for index in range(len(rows)):
         row, before = rows[index], rows[index - 1]
-        if index == 0 or row[RECORD] != before[RECORD] or row[KEY] >> _SLOT_BITS != before[KEY] >> _SLOT_BITS:
+        is_first = row[KEY] & (_SLOTS - 1) == 0
+        if index == 0 or is_first or row[RECORD] != before[RECORD] or row[KEY] >> _SLOT_BITS != before[KEY] >> _SLOT_BITS:
             bounds[count] = index
             count += 1
     bounds[count] = len(rows)

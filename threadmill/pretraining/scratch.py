@@ -21,8 +21,7 @@ def scratch_folder(uri: str) -> Iterator[Path]:
     """A folder that goes with the block: below a local output ``uri``, from where a later run removes what a killed one left,
     or a temporary one.
     """
-    folder = storage.local_path(uri) if storage.is_local(uri) else None
-    with tempfile.TemporaryDirectory(prefix=storage.TEMPORARY_PREFIX, dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=storage.TEMPORARY_PREFIX, dir=storage.scratch_folder(uri)) as scratch:
         try:
             yield Path(scratch)
         except OSError as error:
@@ -73,7 +72,7 @@ def remove_shared(base: Path, but: str = "") -> None:
 
 def shared_base(uri: str) -> Path:
     """Where shared folders for a dataset at ``uri`` are made: in it, where it is on this machine, so that they go with it."""
-    return Path(storage.local_path(uri) if storage.is_local(uri) else tempfile.gettempdir()) / f"{_SHARED}-{os.getuid()}"
+    return Path(storage.scratch_folder(uri)) / f"{_SHARED}-{os.getuid()}"
 
 
 @contextmanager

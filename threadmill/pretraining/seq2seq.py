@@ -22,6 +22,7 @@ from threadmill.pretraining.context_response import (
     plan_turn_pairs,
     record_bounds,
     set_keys,
+    whole_records,
 )
 from threadmill.pretraining.objectives import Encoded, Objective
 from threadmill.pretraining.packing import pack
@@ -109,6 +110,7 @@ class Seq2SeqObjective(Objective):
 
     def encode(self, store: TokenStore, rows: Rows) -> Iterator[Encoded]:
         """Lays out and encodes the rows, record by record."""
+        rows = whole_records(rows)
         starts = record_bounds(rows)
         for first in range(0, len(starts) - 1, _ENCODED):
             bounds = starts[first : first + _ENCODED + 1]

@@ -1,8 +1,8 @@
 """Files of encoded records in sections by their keys: what each portion has for each shard, to be merged by key.
 
-A section is a Zstandard frame, empty where there is no record: the number of records n and of bytes of JSON (uint32 each,
-little-endian); the JSON, sums over the section's records; the keys, uint64[n], ascending; the sizes, uint32[n]; and the records
-end to end. After the sections come their offsets in the file, uint64[sections + 1].
+The magic comes first. A section is a Zstandard frame with a checksum, empty where there is no record: the number of records n
+and of bytes of JSON (uint32 each, little-endian); the JSON, sums over the section's records; the keys, uint64[n], ascending; the
+sizes, uint32[n]; and the records end to end. After the sections come their offsets in the file, uint64[sections + 1].
 """
 
 import struct
@@ -22,6 +22,7 @@ from threadmill.engine.stage import ShardStream
 from threadmill.errors import IntegrityError
 from threadmill.pretraining.objectives import Encoded
 
+_MAGIC = b"TMRECORD"
 _HEADER = struct.Struct("<2I")
 _LEVEL = 1
 _OFFSET_BYTES = 8
@@ -48,8 +49,9 @@ class Section:
 
 def write_sections(sections: Iterable[Iterable[Encoded]], stream: ShardStream) -> None:
     """Writes a file whose sections' records are given."""
-    offsets = [0]
-    compressor = zstandard.ZstdCompressor(level=_LEVEL)
+    stream.write(_MAGIC)
+    offsets = [stream.bytes]
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     for blocks in sections:
         found = list(blocks)
         if records := sum(block.records for block in found):
@@ -91,6 +93,8 @@ def read_section(uri: str, number: int, sections: int) -> Section | None:
         with storage.open_read(uri) as stream:
             stream.seek(storage.size(uri) - _OFFSET_BYTES * (sections + 1 - number))
             start, stop = np.frombuffer(_exactly(stream, 2 * _OFFSET_BYTES), "<u8").tolist()
+            if not len(_MAGIC) <= start <= stop:
+                raise ValueError(f"section {number} of {sections} from byte {start:,} to {stop:,}")
             if start == stop:
                 return None
             stream.seek(start)
