@@ -1,4 +1,4 @@
-"""threadmill tables: from monthly tables of a database to comments."""
+"""threadmill tables: from monthly tables of DuckDB or BigQuery to comments."""
 
 import argparse
 
@@ -21,11 +21,13 @@ def add_parsers(parsers: Parsers) -> None:
     parser = add_command(
         parsers,
         "tables",
-        "monthly tables of comments in a DuckDB database to Parquet shards of comments",
+        "monthly tables of comments in DuckDB or BigQuery to Parquet shards of comments",
         "threadmill tables reddit.duckdb --dataset reddit_comments --pattern '^2015_' --output /data/reddit/2015/comments",
         _run_tables,
     )
-    parser.add_argument("database", metavar="DATABASE", help="DuckDB file; it is only read")
+    parser.add_argument(
+        "database", metavar="DATABASE", help="DuckDB file, or bigquery:PROJECT, such as bigquery:fh-bigquery; it is only read"
+    )
     add_output(parser, refuses_partial=False)
     add_memory_limit(parser)
     add_ledger(parser)
