@@ -16,6 +16,8 @@ from threadmill.cloud.work import wait
 from threadmill.conversations import thread_tables
 from threadmill.conversations.config import ThreadsConfig
 from threadmill.conversations.threads import ThreadsStage
+from threadmill.corpora.reddit.ingest import IngestStage
+from threadmill.corpora.sample.writing import write_sample
 from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Manifest
@@ -93,6 +95,18 @@ def test_nasty_rows_give_the_same_bytes(cloud: CloudWarehouse, tmp_path: Path) -
     assert any(not shard.records for shard in there.shards)
     assert {job["kind"] for job in there.jobs} == {"bigquery"}
     assert sum(job["measures"].get("bytes_billed", 0) for job in there.jobs) > 0
+
+
+def test_the_sample_world_gives_the_same_bytes(cloud: CloudWarehouse, tmp_path: Path) -> None:
+    dumps = write_sample(str(tmp_path), comments=6_000, months=2, submissions=True)
+    datasets = []
+    for month in ("2006-01", "2006-02"):
+        datasets.append(str(tmp_path / month))
+        of_month = tuple(str(path) for path in dumps if month in path.name)
+        run_stage(IngestStage(of_month), datasets[-1], site=local_site(1))
+    here, there, _ = both(cloud, tmp_path, datasets, month="2006-02", num_shards_train=4)
+    assert there.digest == here.digest
+    assert here.records > 6_000
 
 
 @pytest.mark.parametrize("prefer_original", [True, False])
