@@ -1,0 +1,27 @@
+from collections.abc import Iterator
+
+from threadmill.cloud.work import Waiting
+from threadmill.warehouse.bigquery.concurrency import side_by_side
+
+
+def work(log: list[str], name: str, steps: int) -> Iterator[Waiting]:
+    for step in range(steps):
+        log.append(f"begin {name}{step}")
+        yield Waiting("bigquery", {}, f"{name}{step}", "out")
+        log.append(f"end {name}{step}")
+
+
+def test_all_works_begin_before_any_is_waited_for_and_each_goes_on_in_its_order() -> None:
+    log: list[str] = []
+    steps = side_by_side([work(log, "a", 2), work(log, "none", 0), work(log, "b", 1), work(log, "c", 3)])
+    waited = [next(steps).what]
+    assert log == ["begin a0", "begin b0", "begin c0"]
+    waited += [waiting.what for waiting in steps]
+    assert waited == ["a0", "b0", "c0", "a1", "c1", "c2"]
+    for name, count in (("a", 2), ("b", 1), ("c", 3)):
+        own = [line for line in log if f" {name}" in line]
+        assert own == [f"{what} {name}{step}" for step in range(count) for what in ("begin", "end")]
+
+
+def test_no_work_is_no_wait() -> None:
+    assert list(side_by_side([])) == []
