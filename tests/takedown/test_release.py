@@ -23,7 +23,7 @@ from threadmill.deduplication.config import DeduplicationConfig
 from threadmill.deduplication.deduplicate import DeduplicateStage
 from threadmill.deduplication.signatures import SignaturesStage
 from threadmill.engine.run import run_stage
-from threadmill.errors import DatasetLockedError, InputError, IntegrityError
+from threadmill.errors import ConfigError, DatasetLockedError, InputError, IntegrityError
 from threadmill.takedown.ledger import Ledger, author_hash
 from threadmill.takedown.release import datasets_of, made_from_old_releases, take_down
 
@@ -367,3 +367,9 @@ def test_files_that_changed_after_the_interruption_are_told(release: Path, tmp_p
         path.write_bytes(b"")
     with pytest.raises(IntegrityError, match="run the dataset's stage again"):
         take_down(str(folder), load(tmp_path), workers=1)
+
+
+def test_datasets_elsewhere_are_refused_with_the_remedy() -> None:
+    for function in (lambda uri: datasets_of([uri]), lambda uri: take_down(uri, Ledger())):
+        with pytest.raises(ConfigError, match=r"gs://b/data is not on this machine.*set THREADMILL_LEDGER"):
+            function("gs://b/data")

@@ -14,7 +14,7 @@ from threadmill.datasets.lock import writer_lock
 from threadmill.datasets.manifest import MANIFEST_NAME, FileEntry, Manifest
 from threadmill.engine.local import available_workers, run_tasks
 from threadmill.engine.stage import TaskResult
-from threadmill.errors import InputError
+from threadmill.errors import ConfigError, InputError
 from threadmill.takedown import journal
 from threadmill.takedown.ledger import Ledger
 from threadmill.takedown.rewriting import EXAMPLES, STAGES, Takedown
@@ -46,12 +46,24 @@ def datasets_of(uris: Sequence[str]) -> list[str]:
 
     Raises:
         InputError: nothing there, a dataset of another stage, or one whose examples do not tell who wrote them.
+        ConfigError: one is not on this machine.
     """
+    for uri in uris:
+        _refuse_remote(uri)
     found = list(dict.fromkeys(dataset for uri in uris for dataset in _below(uri)))
     for uri in found:
         if not journal.is_interrupted(uri):
             Takedown(Dataset.open(uri, *STAGES), Ledger()).plan()
     return found
+
+
+def _refuse_remote(uri: str) -> None:
+    """A takedown replaces shards and manifest by renames within a folder, which stores of objects do not have."""
+    if not storage.is_local(uri):
+        raise ConfigError(
+            f"{uri} is not on this machine, where a takedown rewrites datasets; for this one, set THREADMILL_LEDGER and run its "
+            "DAG again, or copy it here (`gcloud storage cp --recursive`), take down what must go, and copy it back"
+        )
 
 
 def _below(uri: str) -> list[str]:
@@ -97,6 +109,7 @@ def take_down(uri: str, ledger: Ledger, *, workers: int | None = None, dry: bool
         DatasetLockedError: another process is writing it.
         InputError: it is no dataset of STAGES.
     """
+    _refuse_remote(uri)
     if dry:
         if journal.is_interrupted(uri):
             raise InputError(f"{uri}: a takedown was interrupted; run it again without --dry-run, which brings it to its end")
