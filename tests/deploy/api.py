@@ -4,7 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 _ENDED = ("success", "failed")
@@ -63,11 +63,10 @@ class Api:
         run_id: str = run["dag_run_id"]
         return run_id
 
-    def wait_for_end(self, dag: str, run: str, *, seconds: float, look: Callable[[dict[str, str]], None] = lambda _: None) -> str:
-        """The state that a run ends in; ``look`` sees its tasks' states meanwhile."""
+    def wait_for_end(self, dag: str, run: str, *, seconds: float) -> str:
+        """The state that a run ends in."""
         deadline = time.monotonic() + seconds
         while (state := self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{run}")["state"]) not in _ENDED:
-            look(self.task_states(dag, run))
             assert time.monotonic() < deadline, f"{dag} is {state} after {seconds} s: {self.task_states(dag, run)}"
             time.sleep(1)
         ended: str = state
