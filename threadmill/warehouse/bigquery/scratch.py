@@ -45,7 +45,8 @@ def make_dataset(name: str, *, labels: dict[str, str], days: int = 0, descriptio
     dataset = bigquery.Dataset(f"{client.project}.{name}")
     dataset.location, dataset.labels, dataset.description = job_location(), labels, description or None
     if days:
-        dataset.default_table_expiration_ms = dataset.default_partition_expiration_ms = days * _DAY
+        # Not that of partitions too: it would replace this one for partitioned tables, and those of a range have none.
+        dataset.default_table_expiration_ms = days * _DAY
     with explained(f"BigQuery, dataset {client.project}.{name}"):
         try:
             found = client.get_dataset(name, retry=RETRY, timeout=CALL_SECONDS)
