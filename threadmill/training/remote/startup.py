@@ -90,6 +90,7 @@ delete_tpu() {
   while true; do
     code="$(curl "${RETRY[@]}" -o /dev/null -w '%{http_code}' -X DELETE -H "Authorization: Bearer $(token)" \
       "$TPU_REST/v2/$TPU?force=true")"
+    code="${code: -3}" # of several tries, the last one's
     if [ "$code" = 200 ] || [ "$code" = 404 ]; then
       return
     fi
