@@ -1,5 +1,6 @@
 """What the tests of the Dataflow engine share: fake Dataflow and Cloud Storage, and the settings that lead there."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -54,7 +55,7 @@ def cloud(
         engine="dataflow",
         project="project-one",
         region="us-central1",
-        root=f"{ROOT}/{request.node.name[:60].replace('[', '-').rstrip(']')}",
+        root=f"{ROOT}/{uuid.uuid4().hex[:8]}",
         poll_seconds="0.05",
         dataflow_endpoint=dataflow.url,  # THREADMILL_DATAFLOW_ENDPOINT
     )
