@@ -4,6 +4,7 @@
 import numpy as np
 
 from threadmill.kernels import kernel
+from threadmill.pretraining.spool import Rows
 from threadmill.randomness import combine
 
 # The columns of a row: its key (see spool.KEY), and the number of the record that it is packed into, which the planner of
@@ -116,7 +117,7 @@ def set_keys(rows, key, first, records):
         slots[record - first] += 1
 
 
-def whole_records(rows):
+def whole_records(rows: Rows) -> Rows:
     """Rows in the order of their keys, with those of a record side by side even where another has its key's high bits.
 
     Records of such keys, of which a billion have some, are ordered by where they begin in the store.
