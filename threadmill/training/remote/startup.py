@@ -75,7 +75,7 @@ fetch() { # PATH FILE
 }
 
 upload() { # PATH CONTENT-TYPE DATA
-  curl "${RETRY[@]}" -o /dev/null -X POST -H "Authorization: Bearer $(token)" -H "Content-Type: $2" \
+  curl "${RETRY[@]}" -o "$STATE/answer" -X POST -H "Authorization: Bearer $(token)" -H "Content-Type: $2" \
     --data-binary "$3" "$STORAGE$1"
 }
 
@@ -88,7 +88,7 @@ report() { # EXIT-CODE KIND MESSAGE
 delete_tpu() {
   local code
   while true; do
-    code="$(curl "${RETRY[@]}" -o /dev/null -w '%{http_code}' -X DELETE -H "Authorization: Bearer $(token)" \
+    code="$(curl "${RETRY[@]}" -o "$STATE/answer" -w '%{http_code}' -X DELETE -H "Authorization: Bearer $(token)" \
       "$TPU_REST/v2/$TPU?force=true")"
     code="${code: -3}" # of several tries, the last one's
     if [ "$code" = 200 ] || [ "$code" = 404 ]; then
