@@ -12,19 +12,18 @@ import pyarrow as pa
 from threadmill.conversations.config import SPLITS, ThreadsConfig
 from threadmill.conversations.placement import place
 from threadmill.conversations.thread_shards import write_shard
-from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import Field
 from threadmill.datasets.shards import ShardName
-from threadmill.datasets.unfinished import PHASES
 from threadmill.engine.phases import Phase, StageRun, TasksPhase
 from threadmill.engine.stage import MapStage, Plan, Task, TaskOutput, TaskResult
 from threadmill.errors import RemoteWorkError
 from threadmill.takedown.ledger import Ledger
+from threadmill.takedown.ledger_table import ledger_job
 from threadmill.warehouse.bigquery.client import open_client
 from threadmill.warehouse.bigquery.comments import comments_view, load_comments
 from threadmill.warehouse.bigquery.faults import CALL_SECONDS, RETRY, explained
-from threadmill.warehouse.bigquery.jobs import Destination, Job, LoadJob, QueryJob, statement_job
+from threadmill.warehouse.bigquery.jobs import Destination, Job, QueryJob, statement_job
 from threadmill.warehouse.bigquery.phase import SqlPhase, Work
 from threadmill.warehouse.bigquery.rows import read_rows
 from threadmill.warehouse.bigquery.scratch import delete_scratch, scratch_dataset
@@ -81,11 +80,7 @@ class _ThreadTables:
         ]
 
     def _load_ledger(self) -> Iterator[Job]:
-        entries, uri = Ledger.load(self.stage.ledger).entries(), self.run.between("ledger.parquet")
-        storage.make_directory(storage.join(self.run.uri, PHASES))
-        with storage.atomic_writer(uri) as stream:
-            entries.write_parquet(stream)
-        yield LoadJob("ledger", (uri,), "ledger", [(name, "string") for name in entries.columns])
+        yield ledger_job(Ledger.load(self.stage.ledger), self.run)
 
     def _threads(self) -> QueryJob:
         firsts = [0, *accumulate(self.counts[split] for split in SPLITS)]

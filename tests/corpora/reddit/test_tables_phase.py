@@ -12,9 +12,10 @@ from google.cloud import bigquery
 from tests.corpora.reddit.exports import comment
 from tests.corpora.reddit.test_tables import JUNE, MAY, database, drifting_rows
 from tests.fakes.bigquery import FakeBigQuery
-from tests.fakes.bigquery_emulator import Emulator
+from tests.fakes.cloud_warehouse import CloudWarehouse, cloud_warehouse
 from threadmill.cloud.identity import RunIdentity
 from threadmill.cloud.work import Waiting
+from threadmill.corpora.reddit import tables_sql
 from threadmill.corpora.reddit.config import TablesConfig
 from threadmill.corpora.reddit.tables import TablesStage
 from threadmill.corpora.reddit.tables_estimate import estimate_bytes
@@ -37,36 +38,34 @@ TYPES = {pl.String: "STRING", pl.Int64: "INT64", pl.Float64: "FLOAT64", pl.Boole
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of Cloud Storage's buckets."""
-    root = tmp_path_factory.mktemp("buckets")
-    (root / "bucket").mkdir()
-    return root
+    return tmp_path_factory.mktemp("buckets")
 
 
 @pytest.fixture(scope="module")
-def server(store: Path) -> Iterator[FakeBigQuery]:
-    with FakeBigQuery(Emulator(store, "p1")) as fake:
-        yield fake
+def cloud(store: Path) -> Iterator[CloudWarehouse]:
+    with cloud_warehouse(store) as started:
+        yield started
 
 
 @pytest.fixture
-def warehouse(server: FakeBigQuery, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBigQuery]:
+def warehouse(cloud: CloudWarehouse, monkeypatch: pytest.MonkeyPatch) -> FakeBigQuery:
     """BigQuery without jobs, and without tables of others."""
-    server.faults.clear()
-    server.forget_jobs()
-    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", server.url)
-    monkeypatch.setenv("BIGQUERY_STORAGE_EMULATOR_HOST", server.grpc)
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://localhost:1")  # anonymous credentials
-    monkeypatch.setenv("THREADMILL_PROJECT", "p1")
-    monkeypatch.setenv("THREADMILL_BIGQUERY_LOCATION", "US")
+    cloud.clear()
+    cloud.bigquery.forget_jobs()
     monkeypatch.setattr(jobs, "_LOOK_SECONDS", 0.05)
-    get_settings.cache_clear()
     client = open_client()
     for name in ("p1.staging", "fh-bigquery.reddit_comments"):
         client.delete_dataset(name, delete_contents=True, not_found_ok=True)
         dataset = bigquery.Dataset(name)
         dataset.location = "US"
         client.create_dataset(dataset)
-    yield server
+    return cloud.bigquery
+
+
+@pytest.fixture(autouse=True)
+def settings() -> Iterator[None]:
+    get_settings.cache_clear()
+    yield
     get_settings.cache_clear()
 
 
@@ -154,6 +153,23 @@ def test_a_ledger_takes_out_the_same_and_shards_stay_full(warehouse: FakeBigQuer
     letters = (tmp_path / "bigquery" / there.dead_letters[0].name).read_text().splitlines()
     assert len(letters) == there.counters.dropped["no body"] == 19
     assert all('"text":""' in letter for letter in letters)
+
+
+def test_a_ledger_is_loaded_where_the_output_is_in_a_bucket(
+    warehouse: FakeBigQuery, cloud: CloudWarehouse, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"2015_05": [comment(id=f"c{number}", author=f"A{number % 4}", created_utc=MAY + number) for number in range(30)]}
+    ledger = tmp_path / "ledger.csv"
+    ledger.write_text(f"kind,value\nid,c5\nauthor,{author_hash('a2')}\n")
+    here, there = both(tmp_path, store, rows, str(ledger), shard_rows=9)
+    monkeypatch.setattr(tables_sql, "_MOST_BOUND", 1)
+    with pytest.raises(ConfigError, match=r"the ledger has 2 entries, .* name an output in gs://"):
+        tables(tmp_path / "other", SOURCE, str(ledger), shard_rows=9)
+    stage = TablesStage(SOURCE, TablesConfig(max_bad_fraction=1.0, shard_rows=9), "300MB", str(ledger))
+    in_bucket = run_stage(stage, f"{cloud.bucket}/comments", site=site(), name="comments")
+    assert content(in_bucket) == content(here)
+    assert in_bucket.digest == there.digest
+    assert here.counters.dropped == {"taken_down": 8}
 
 
 def test_shards_of_many_row_groups_are_byte_for_byte_the_same(warehouse: FakeBigQuery, store: Path, tmp_path: Path) -> None:

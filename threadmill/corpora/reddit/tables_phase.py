@@ -14,6 +14,7 @@ from threadmill.corpora.reddit.config import TablesConfig
 from threadmill.corpora.reddit.ingest import dead_letters_name, write_letters
 from threadmill.corpora.reddit.opt_outs import without_quotes
 from threadmill.corpora.reddit.tables import letters_of
+from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.lock import writer_lock
 from threadmill.datasets.shards import ShardName
@@ -99,11 +100,15 @@ class TablesPhase(Phase):
 
     def steps(self) -> Iterator[Waiting]:
         """Does what is not done."""
+        from threadmill.takedown.ledger_table import ledger_job
         from threadmill.warehouse.bigquery.concurrency import side_by_side
+        from threadmill.warehouse.bigquery.jobs import job_steps
         from threadmill.warehouse.bigquery.scratch import make_scratch
 
         ledger = Ledger.load(self.ledger)
         make_scratch(self.run)
+        if self._loads_ledger(ledger):
+            yield from job_steps(ledger_job(ledger, self.run), self.run)
         yield from side_by_side(self._jobs(task, ledger) for task in self.run.plan.tasks)
         self._refuse_change()
         parts = {task.name: self._parts(task, bool(len(ledger))) for task in self.run.plan.tasks}
@@ -122,8 +127,13 @@ class TablesPhase(Phase):
         from threadmill.corpora.reddit.tables_sql import table_jobs
         from threadmill.warehouse.bigquery.jobs import job_steps
 
-        for job in table_jobs(self.project, self.config.dataset, task, ledger, self.config.shard_rows):
+        loaded, config = self._loads_ledger(ledger), self.config
+        for job in table_jobs(self.project, config.dataset, task, ledger, config.shard_rows, loaded):
             yield from job_steps(job, self.run)
+
+    def _loads_ledger(self, ledger: Ledger) -> bool:
+        """BigQuery loads files of Cloud Storage alone."""
+        return bool(len(ledger)) and not storage.is_local(self.run.uri)
 
     def _refuse_change(self) -> None:
         """Raises InputError where a table was written again since the stage was planned."""

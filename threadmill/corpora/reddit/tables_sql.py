@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from threadmill.corpora.reddit.tables import TABLE_COLUMNS, judged_parameters
 from threadmill.engine.stage import Task
-from threadmill.errors import InputError
+from threadmill.errors import ConfigError, InputError
 from threadmill.takedown.ledger import Ledger
 from threadmill.warehouse.bigquery.catalog import table_facts
 from threadmill.warehouse.bigquery.client import table_path
@@ -22,6 +22,11 @@ _TEXTS = {
     **dict.fromkeys(["FLOAT", "FLOAT64"], _WITH_FRACTION),
 }
 _MOST_PARTITIONS = 3_999  # that one job may write: 4,000
+_MOST_BOUND = 100_000  # entries of a ledger that go along with a statement, whose request has 10 MB at most
+_LEDGER = (
+    "SELECT 'id' AS kind, value FROM UNNEST(@ids) AS value "
+    "UNION ALL SELECT 'author' AS kind, value FROM UNNEST(@authors) AS value"
+)
 LETTERS_A_SHARD = 100_000  # dead letters that a worker holds at a time
 
 
@@ -51,18 +56,25 @@ class ShardedTable:
         return f"unusable_{self.index}"
 
 
-def table_jobs(project: str, dataset: str, task: Task, ledger: Ledger, shard_rows: int) -> Iterator[QueryJob]:
+def table_jobs(
+    project: str, dataset: str, task: Task, ledger: Ledger, shard_rows: int, ledger_loaded: bool = False
+) -> Iterator[QueryJob]:
     """The jobs of one monthly table, one after the other.
 
     Args:
         task: of the tables stage: the table's name and index.
+        ledger_loaded: the table ``ledger`` is there; otherwise its entries go along with the statement.
+
+    Raises:
+        ConfigError: the ledger is too long to go along.
     """
+    bound = {} if ledger_loaded else _ledger_parameters(ledger)
     facts, tables = table_facts(project, dataset, task.name), ShardedTable(task.payload)
     rows = {"table_rows": source_select(project, dataset, task.name, facts.columns)}
     yield QueryJob(tables.judged, over("judged_rows", rows), judged_parameters(task), Destination(tables.judged))
     judged = {"judged": f"SELECT * FROM {tables.judged}"}
-    comments = {**judged, **_kept(ledger), "placed_rows": "SELECT *, source_row AS place FROM comments"}
-    yield _sharded(tables.comments, comments, shard_rows, facts.rows, _ledger_parameters(ledger))
+    comments = {**judged, **_kept(ledger, ledger_loaded), "placed_rows": "SELECT *, source_row AS place FROM comments"}
+    yield _sharded(tables.comments, comments, shard_rows, facts.rows, bound)
     unusable = {**judged, "placed_rows": f"SELECT *, row_number AS place FROM (\n{rows_of('unusable_rows')}\n)"}
     yield _sharded(tables.unusable, unusable, LETTERS_A_SHARD, facts.rows, {})
 
@@ -88,14 +100,13 @@ def source_select(project: str, dataset: str, table: str, columns: Mapping[str, 
     return f"SELECT {', '.join(texts)} FROM {table_path(project, dataset, table)}"
 
 
-def _kept(ledger: Ledger) -> dict[str, str]:
+def _kept(ledger: Ledger, ledger_loaded: bool) -> dict[str, str]:
     """The comments, and how the ledger's are taken out of them."""
     if not len(ledger):
         return {"comments": rows_of("comments_from_table")}
     return {
         "all_comments": f"SELECT *, 0 AS part FROM (\n{rows_of('comments_from_table')}\n)",
-        "ledger": "SELECT 'id' AS kind, value FROM UNNEST(@ids) AS value "
-        "UNION ALL SELECT 'author' AS kind, value FROM UNNEST(@authors) AS value",
+        **({} if ledger_loaded else {"ledger": _LEDGER}),
         "taken_down": rows_of("taken_down"),
         "comments": f"SELECT * EXCEPT (part) FROM (\n{rows_of('remaining_comments')}\n)",
     }
@@ -103,6 +114,11 @@ def _kept(ledger: Ledger) -> dict[str, str]:
 
 def _ledger_parameters(ledger: Ledger) -> dict[str, list[str]]:
     """Never an empty list, whose type nobody could tell; "" is no id and no hash."""
+    if len(ledger) > _MOST_BOUND:
+        raise ConfigError(
+            f"the ledger has {len(ledger):,} entries, and BigQuery takes {_MOST_BOUND:,} from this machine; "
+            "name an output in gs://, from where it loads any number"
+        )
     return {"ids": sorted(ledger.ids) or [""], "authors": sorted(ledger.authors) or [""]} if len(ledger) else {}
 
 
