@@ -16,6 +16,7 @@ from threadmill.datasets import storage
 log = logging.getLogger(__name__)
 
 STATUS_NAME = "status.json"
+STARTING = "starting"
 TRAINING = "training"  # the state in which a signal waits for a checkpoint
 FINISHED, FAILED, KILLED, PREEMPTED = "finished", "failed", "killed", "preempted"
 
@@ -65,7 +66,7 @@ class StatusFile:
         self._path = os.path.join(folder, STATUS_NAME)
         self._copy = ""
         self._lock = threading.Lock()
-        self.current = Status("starting")
+        self.current = Status(STARTING)
 
     def update(self, **changes: Any) -> None:
         """Changes some fields and writes the file."""
@@ -96,8 +97,12 @@ class StatusFile:
             self.publish()
 
     def publish(self) -> None:
-        """Writes the copy. A place out of reach is no reason to stop a run; the next checkpoint would be."""
-        if not self._copy:
+        """Writes the copy. A place out of reach is no reason to stop a run; the next checkpoint would be.
+
+        None while the run is starting: Keras draws its layers' seeds from Python's own random numbers, and so do clients of a
+        store, for an upload's boundary; a thread that took one between would give the model other weights.
+        """
+        if not self._copy or self.current.state == STARTING:
             return
         try:
             storage.write_bytes(self._copy, _encode(self.current))
