@@ -1,5 +1,6 @@
 """A real training by the start-up script of a fake TPU's node, as a subprocess, over a fake bucket."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setattr(tpu, "HEARTBEAT_SECONDS", 0.5)
     # The node's Python has the launcher's build already, or fails: nothing is fetched from an index.
     environment = {"PYTHONPATH": str(Path(__file__).parents[3]), "PIP_NO_INDEX": "1"}
+    environment["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "")  # of these tests: the same sums on both machines
     with made_cloud(tmp_path, monkeypatch, execute=True, environment=environment) as made:
         yield made
         assert made.tpu.ledger.existing == []

@@ -63,7 +63,7 @@ TPU_REST="${THREADMILL_TPU_REST:-https://tpu.googleapis.com}"
 METADATA="http://${GCE_METADATA_HOST:-metadata.google.internal}/computeMetadata/v1"
 STATE="${HOME:-/root}/threadmill-$ATTEMPT-$BUILD"
 HOST_LOG="$STATE/host.log"
-RETRY=(--silent --show-error --retry 8 --retry-delay 2 --retry-all-errors --connect-timeout 20)
+RETRY=(--silent --show-error --retry 5 --retry-delay 2 --retry-all-errors --connect-timeout 20)
 
 token() {
   curl "${RETRY[@]}" --fail -H 'Metadata-Flavor: Google' "$METADATA/instance/service-accounts/default/token" |
