@@ -36,8 +36,7 @@ with DAG(
     tags=["threadmill", "reddit"],
 ) as dag:
     plan = reddit.PlanRedditMonth(task_id="plan", multiple_outputs=True, execution_timeout=timedelta(minutes=10))
-    price = PriceRedditRun(task_id=PRICE, execution_timeout=timedelta(minutes=10))
-    approve = ApproveCosts(task_id=APPROVE)
+    price, approve = PriceRedditRun(task_id=PRICE, execution_timeout=timedelta(minutes=10)), ApproveCosts(task_id=APPROVE)
 
     with TaskGroup("ingestion", tooltip="The month's dump to one table of comments", prefix_group_id=False):
         wait = reddit.RedditDumpSensor(
@@ -80,7 +79,10 @@ with DAG(
             task_id="train", records=records.output, vocabulary=vocabulary.output, previous=planned("previous_model"),
             uri=planned("model"), execution_timeout=timedelta(days=7),
         )  # fmt: skip
-        evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"))
+        evaluate = EvaluateOperator(
+            task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"),
+            execution_timeout=timedelta(days=7),
+        )  # fmt: skip
         export = ExportOperator(task_id="export", model=train.output, evaluation=evaluate.output, uri=planned("export"))
 
     with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):

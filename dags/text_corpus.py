@@ -51,7 +51,10 @@ with DAG(
             task_id="train", records=records.output, vocabulary=vocabulary.output, uri=planned("model"),
             execution_timeout=timedelta(days=30),
         )  # fmt: skip
-        evaluate = EvaluateOperator(task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"))
+        evaluate = EvaluateOperator(
+            task_id="evaluate", model=train.output, records=records.output, uri=planned("evaluation"),
+            execution_timeout=timedelta(days=7),
+        )  # fmt: skip
         export = ExportOperator(task_id="export", model=train.output, evaluation=evaluate.output, uri=planned("export"))
 
     with TaskGroup("release", tooltip="The report, and the assets that other DAGs wait for", prefix_group_id=False):

@@ -8,8 +8,10 @@ from airflow.sdk import Param
 
 from operators.form import optional_params, setting_params, settings_named
 from threadmill.config import Setting, pick_settings, settings_of
+from threadmill.errors import ConfigError
 from threadmill.pretraining.config import CONFIGS, RecordsConfig
 from threadmill.recipes import find_recipe
+from threadmill.settings import get_settings
 from threadmill.training.config import CheckpointConfig, EvaluationConfig, TrainingConfig
 from threadmill.training.export.formats import HUGGING_FACE, ExportConfig
 from threadmill.vocab.config import VocabularyConfig
@@ -45,7 +47,7 @@ def pretraining_configs(params: Mapping[str, Any]) -> PretrainingConfigs:
     return PretrainingConfigs(
         vocabulary=_vocabulary(recipe.vocabulary, _given(params, _VOCABULARY, _VOCABULARY_NAMES)),
         records=_records(recipe.records, params),
-        training=replace(recipe.training, **_given(params, _names(TrainingConfig), _TRAINING_NAMES)),
+        training=_training(recipe.training, _given(params, _names(TrainingConfig), _TRAINING_NAMES)),
         checkpoints=replace(recipe.checkpoints, **pick_settings(CheckpointConfig, params)),
         evaluation=EvaluationConfig(**pick_settings(EvaluationConfig, params)),
         export=ExportConfig(**_given(params, tuple(_EXPORT_NAMES), _EXPORT_NAMES)),
@@ -55,6 +57,21 @@ def pretraining_configs(params: Mapping[str, Any]) -> PretrainingConfigs:
 def _vocabulary(config: VocabularyConfig, given: Mapping[str, Any]) -> VocabularyConfig:
     form = "" if "kind" in given else config.form  # which is another kind's
     return replace(config, **{"form": form, **given})
+
+
+def _training(config: TrainingConfig, given: Mapping[str, Any]) -> TrainingConfig:
+    made = replace(_fit_for_trainer(config), **given)
+    if made != _fit_for_trainer(made):
+        raise ConfigError(
+            f"backend is {made.backend}, and on Cloud TPU only jax computes on the TPU; set backend to jax, or "
+            "THREADMILL_TRAINER to local or vertex"
+        )
+    return made
+
+
+def _fit_for_trainer(config: TrainingConfig) -> TrainingConfig:
+    """With the backend that computes where this deployment trains."""
+    return replace(config, backend="jax") if get_settings().runs_on[2] == "tpu" else config
 
 
 def _records(config: RecordsConfig, params: Mapping[str, Any]) -> RecordsConfig:
@@ -105,7 +122,7 @@ def pretraining_params(*, from_recipe: bool = False) -> dict[str, Param]:
             description="What the records, and so the model, learn",
         ),
         **optional_params("Records", records, {setting.name: _defaults(setting.name) for setting in records}),
-        **setting_params("Training", settings_of(TrainingConfig), _TRAINING_NAMES),
+        **setting_params("Training", settings_of(_fit_for_trainer(TrainingConfig())), _TRAINING_NAMES),
         "continue_training": Param(
             False, type="boolean", title="continue_training", section="Training",
             description="Begin with the weights of the month before's model, where there is one, instead of random ones",

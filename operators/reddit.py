@@ -1,6 +1,7 @@
 """Operators of the Reddit road: plan the month, wait for its dumps, ingest, threads, conversations without duplicates, checks."""
 
 import logging
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,8 @@ def _previous_month(context: "Context") -> str:
 
 
 def _resolve_sources(params: Mapping[str, Any], month: str) -> list[str]:
+    from threadmill.corpora.reddit.table_sources import bigquery_project
+
     source = params["source"] or get_settings().reddit_source
     if source == SAMPLE:
         return [sample_dump(params["sample_comments"], month)]
@@ -109,34 +112,50 @@ def _resolve_sources(params: Mapping[str, Any], month: str) -> list[str]:
     sources = [part.replace("{month}", month) for part in named if part]
     if params["table_dataset"] and len(sources) > 1:
         raise ConfigError(f"table_dataset is set, so the source is one database, but {', '.join(sources)} were named; name one")
+    if any(bigquery_project(source) for source in sources) and not params["table_dataset"]:
+        raise ConfigError(
+            f"the source is {source}, and table_dataset names none of its datasets; set it, such as reddit_comments"
+        )
     return sources
 
 
 class RedditDumpSensor(BaseSensorOperator):
-    """Waits until the month's dumps are there. Gives its worker slot back between looks.
+    """Waits until the month's dumps, or its tables in BigQuery, are there. Gives its worker slot back between looks.
 
     Args:
-        sources: the dumps' URIs.
+        sources: the dumps' URIs, or bigquery:PROJECT.
     """
 
-    template_fields: Sequence[str] = ("sources",)
+    template_fields: Sequence[str] = ("sources", "month")
     ui_color = "#fef7e0"
 
-    def __init__(self, *, sources: Sequence[str] | str, **kwargs: Any) -> None:
+    def __init__(self, *, sources: Sequence[str] | str, month: str = planned("month"), **kwargs: Any) -> None:
         super().__init__(mode="reschedule", **kwargs)
-        self.sources = sources
+        self.sources, self.month = sources, month
 
     def poke(self, context: "Context") -> bool:
-        """True when all dumps are there; a folder or an empty file in the place of one fails at once."""
-        from threadmill.corpora.reddit.sources import check_source, source_exists
-
+        """True when all are there; a folder or an empty file in the place of a dump fails at once."""
         for source in listed(self.sources):
             with library_calls():
-                if not source_exists(source):
+                if not self._is_there(source, context["params"]):
                     log.info("wait_for_source: %s is not there yet", source)
                     return False
-                check_source(source)
         log.info("wait_for_source: %s is there", ", ".join(listed(self.sources)))
+        return True
+
+    def _is_there(self, source: str, params: Mapping[str, Any]) -> bool:
+        from threadmill.corpora.reddit.sources import check_source, source_exists
+        from threadmill.corpora.reddit.table_sources import bigquery_project
+
+        project = bigquery_project(source)
+        if project:
+            from threadmill.warehouse.bigquery.catalog import table_names
+
+            pattern = params["table_pattern"] or f"^{self.month.replace('-', '_')}$"
+            return any(re.search(pattern, name) for name in table_names(project, params["table_dataset"]))
+        if not source_exists(source):
+            return False
+        check_source(source)
         return True
 
 

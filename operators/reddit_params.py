@@ -98,7 +98,8 @@ def _source_params() -> dict[str, Param]:
         ),
         "table_dataset": Param(
             None, type=["null", "string"], title="table_dataset", section=section,
-            description="Dataset of monthly tables YYYY_MM, such as reddit_comments, where the source is a DuckDB file",
+            description="Dataset of monthly tables YYYY_MM, such as reddit_comments, where the source is a DuckDB file or "
+            "bigquery:PROJECT",
         ),
         "table_pattern": Param(
             None, type=["null", "string"], title="table_pattern", section=section,

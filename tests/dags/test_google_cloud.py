@@ -29,6 +29,7 @@ SMALL: dict[str, Any] = {
     "steps": 8,
     "batch_size": 8,
     "save_every": 4,
+    "backend": "jax",
 }
 
 

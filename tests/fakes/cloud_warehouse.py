@@ -14,7 +14,7 @@ from tests.fakes.cloud_storage import FakeCloudStorage
 from threadmill.datasets import storage
 from threadmill.settings import get_settings
 
-PROJECT = "p1"
+PROJECT = "threadmill-test"
 
 
 @dataclass(frozen=True)

@@ -50,13 +50,17 @@ class GoogleCloud:
 
 
 @contextmanager
-def google_cloud(folder: Path) -> Iterator[GoogleCloud]:
-    """Starts all, with THREADMILL_PLATFORM=gcp and what it needs; the buckets are files in ``folder``."""
+def google_cloud(folder: Path, *, execute_tpu: bool = True) -> Iterator[GoogleCloud]:
+    """Starts all, with THREADMILL_PLATFORM=gcp and what it needs; the buckets are files in ``folder``.
+
+    Args:
+        execute_tpu: TPU hosts run their start-up scripts.
+    """
     with (
         pytest.MonkeyPatch.context() as patch,
         cloud_warehouse(folder / "buckets") as warehouse,
         FakeDataflow(execute=True) as dataflow,
-        FakeCloudTpu(execute=True) as tpu,
+        FakeCloudTpu(execute=execute_tpu) as tpu,
     ):
         cloud = GoogleCloud(warehouse, dataflow, tpu)
         settings = {

@@ -16,6 +16,7 @@ class PageStage(MapStage):
     version = 1
     unit = "datasets"
     takes_partial = True
+    runs_here = True
 
     def datasets(self) -> Sequence[Dataset]:
         """All that the report reads, in the order in which the manifest names them.

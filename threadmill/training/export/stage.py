@@ -37,6 +37,7 @@ class ExportStage(MapStage):
     name = EXPORT
     version = 1
     unit = "models"
+    runs_here = True  # it converts a file, in a process of its own
 
     def __init__(self, model_uri: str, config: ExportConfig | None = None, evaluation_uri: str = "") -> None:
         self.model_uri = model_uri
