@@ -11,13 +11,13 @@ from google.auth.credentials import AnonymousCredentials
 
 from threadmill.cloud.credentials import current_access
 from threadmill.cloud.identity import RunIdentity
+from threadmill.cloud.labels import all_labels
 from threadmill.cloud.package import worker_files
 from threadmill.datasets import storage
 from threadmill.engine.beam.options import parse_flags, split_flags
 from threadmill.engine.dataflow.client import endpoint
 from threadmill.errors import ConfigError
 from threadmill.settings import Settings, get_settings
-from threadmill.warehouse.bigquery.labels import all_labels
 
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+\d+")
 _SUBNETWORK = re.compile(r"(https://www\.googleapis\.com/compute/v1/projects/[^/]+/)?regions/([^/]+)/subnetworks/[a-z0-9-]+")

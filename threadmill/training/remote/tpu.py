@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from threadmill.cloud.credentials import current_access
+from threadmill.cloud.labels import all_labels
 from threadmill.cloud.package import stage_package
 from threadmill.cloud.work import Waiting
 from threadmill.datasets import storage
@@ -19,7 +20,6 @@ from threadmill.errors import ConfigError
 from threadmill.settings import Settings, get_settings
 from threadmill.training.remote.attempts import REMOTE
 from threadmill.training.remote.backend import Attempt
-from threadmill.training.remote.labels import resource_labels
 from threadmill.training.remote.spec import HostSpec, RemoteStage, input_digests, read_spec, write_spec
 from threadmill.training.remote.startup import startup_script
 from threadmill.training.remote.tpu_client import call, tpu_client
@@ -155,7 +155,7 @@ def _queued_resource(attempt: Attempt, run: StageRun, parent: str, spec: HostSpe
             enable_external_ips=not settings.tpu_private_ips,
         ),
         service_account=tpu_v2.ServiceAccount(email=settings.tpu_service_account, scope=_SCOPES),
-        labels=resource_labels(run.site.identity),
+        labels=all_labels(run.site.identity),
         metadata={"startup-script": startup_script(spec, extra="jax[tpu]")},
     )
     node_spec = tpu_v2.QueuedResource.Tpu.NodeSpec(parent=parent, node_id=attempt.name, node=node)

@@ -6,6 +6,7 @@ is made, and after a creation whose answer was lost.
 
 from typing import Any
 
+from threadmill.cloud.labels import all_labels
 from threadmill.cloud.package import build_id
 from threadmill.cloud.work import Waiting
 from threadmill.datasets import storage
@@ -13,7 +14,6 @@ from threadmill.engine.phases import StageRun
 from threadmill.errors import ConfigError, RemoteWorkError
 from threadmill.settings import Settings, get_settings
 from threadmill.training.remote.backend import Attempt
-from threadmill.training.remote.labels import resource_labels
 from threadmill.training.remote.spec import HostSpec, RemoteStage, input_digests, write_spec
 from threadmill.training.remote.vertex_client import call, find_job, parent, vertex_client
 
@@ -145,4 +145,4 @@ def _custom_job(attempt: Attempt, run: StageRun, settings: Settings) -> Any:
         disable_retries=True,  # attempts are ours: each from the last checkpoint, a bounded number
     )
     spec = vertex.CustomJobSpec(worker_pool_specs=[pool], scheduling=scheduling, service_account=settings.vertex_service_account)
-    return vertex.CustomJob(display_name=attempt.name, job_spec=spec, labels=resource_labels(run.site.identity))
+    return vertex.CustomJob(display_name=attempt.name, job_spec=spec, labels=all_labels(run.site.identity))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from google.cloud import bigquery
 
+from threadmill.cloud.labels import settings_labels
 from threadmill.corpora.reddit.comments import SCHEMA
 from threadmill.datasets import storage
 from threadmill.datasets.dataset import Dataset
@@ -19,7 +20,6 @@ from threadmill.settings import get_settings
 from threadmill.warehouse.bigquery.client import check_name, open_client, table_path
 from threadmill.warehouse.bigquery.faults import CALL_SECONDS, RETRY, explained
 from threadmill.warehouse.bigquery.jobs import Destination, Job, LoadJob, QueryJob, schema_field
-from threadmill.warehouse.bigquery.labels import settings_labels
 from threadmill.warehouse.bigquery.rows import read_rows
 from threadmill.warehouse.bigquery.scratch import make_dataset, scratch_dataset
 

@@ -13,6 +13,7 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud import bigquery
 
+from threadmill.cloud.labels import all_labels
 from threadmill.cloud.work import JOBS, Waiting, settle
 from threadmill.datasets import storage
 from threadmill.engine.phases import StageRun
@@ -21,7 +22,6 @@ from threadmill.settings import get_settings
 from threadmill.warehouse.bigquery import service
 from threadmill.warehouse.bigquery.client import check_name, open_client, table_path
 from threadmill.warehouse.bigquery.faults import CALL_SECONDS, RETRY, RETRY_UNSEEN, explained
-from threadmill.warehouse.bigquery.labels import all_labels
 from threadmill.warehouse.bigquery.scratch import scratch_dataset
 from threadmill.warehouse.statements import unordered
 

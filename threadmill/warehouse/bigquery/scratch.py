@@ -3,12 +3,12 @@
 from google.api_core import exceptions
 from google.cloud import bigquery
 
+from threadmill.cloud.labels import all_labels
 from threadmill.engine.phases import StageRun
 from threadmill.errors import ConfigError
 from threadmill.settings import get_settings
 from threadmill.warehouse.bigquery.client import job_location, open_client
 from threadmill.warehouse.bigquery.faults import CALL_SECONDS, RETRY, explained
-from threadmill.warehouse.bigquery.labels import all_labels
 
 _DAY = 86_400_000  # milliseconds
 

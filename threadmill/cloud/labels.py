@@ -1,4 +1,4 @@
-"""The labels of all that we make in BigQuery: those of the task, and those of the setting."""
+"""The labels of all that we make at Google Cloud: those of the task, and those of the setting."""
 
 from threadmill.cloud.identity import RunIdentity, label_value
 from threadmill.errors import ConfigError
