@@ -255,7 +255,7 @@ def test_permission_that_is_missing_is_told_with_its_remedy(cloud: Cloud) -> Non
         ("THREADMILL_TPU_TYPE", "fast", "no type of TPU"),
         ("THREADMILL_TPU_TYPE", "v6e-4", 'Accelerator type "v6e-4" is not available in zone us-west4-a'),
         ("THREADMILL_TPU_RUNTIME", "tpu-vm-tf-1", 'Runtime version "tpu-vm-tf-1" is not found'),
-        ("THREADMILL_LABELS", "team", "is not KEY=VALUE"),
+        ("THREADMILL_LABELS", "team", "write KEY=VALUE"),
     ],
 )
 def test_setting_of_no_use_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str) -> None:
