@@ -1,14 +1,21 @@
 """The errors that a user can act on: each message says what was got, what was wanted and what to do."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadmill.cloud.work import JobRecord
+
 
 class ThreadmillError(Exception):
     """Base of all errors that are shown as one line, without a traceback.
 
     Attributes:
         exit_code: of a program that ends with it.
+        record: of the remote job that ended so, for its costs; None where there was none, or nothing is known of it.
     """
 
     exit_code = 2
+    record: "JobRecord | None" = None
 
 
 class ConfigError(ThreadmillError):

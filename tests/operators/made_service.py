@@ -36,11 +36,14 @@ def look(handle: Mapping[str, Any]) -> Look:
 
 def outcome(handle: Mapping[str, Any]) -> JobRecord:
     state = JOBS[handle["id"]].state
-    if state == "FAILED":
-        raise RemoteWorkError(f"job {handle['id']} failed; run it again")
-    if state == "CANCELLED":
-        raise RemoteCancelledError(f"job {handle['id']} was cancelled; clear the task to run it again")
-    return JobRecord("made", handle["id"], state, measures={"vcpu_hours": 0.5})
+    record = JobRecord("made", handle["id"], state, measures={"vcpu_hours": 0.5})
+    if state == "DONE":
+        return record
+    failed = RemoteWorkError(f"job {handle['id']} failed; run it again")
+    cancelled = RemoteCancelledError(f"job {handle['id']} was cancelled; clear the task to run it again")
+    error = failed if state == "FAILED" else cancelled
+    error.record = record
+    raise error
 
 
 def cancel(handle: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from threadmill.datasets import storage
 from threadmill.datasets.digest import canonical_json
-from threadmill.errors import ConfigError, RemoteWorkError
+from threadmill.errors import ConfigError, RemoteWorkError, ThreadmillError
 from threadmill.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,8 @@ class Service(Protocol):
         Raises:
             RemoteWorkError: it failed; the same call can succeed later.
             RemoteCancelledError: somebody cancelled it.
-            InputError, ConfigError: it failed of what a retry cannot mend.
+            InputError, ConfigError: it failed of what a retry cannot mend. Each has a ``record`` where it is known what the job
+                used.
         """
 
     def cancel(self, handle: Mapping[str, Any]) -> None:
@@ -129,11 +130,26 @@ def service(kind: str) -> Service:
 
 
 def settle(waiting: Waiting) -> JobRecord:
-    """Notes how work that is over ended, beside its output; raises as `Service.outcome`."""
-    record = service(waiting.kind).outcome(waiting.handle)
-    storage.make_directory(storage.join(waiting.output, JOBS))
-    storage.write_bytes(storage.join(waiting.output, JOBS, f"{record.kind}-{record.id}.json"), canonical_json(asdict(record)))
+    """Notes how work that is over ended, well or not, beside its output; raises as `Service.outcome`."""
+    try:
+        record = service(waiting.kind).outcome(waiting.handle)
+    except ThreadmillError as error:
+        if error.record is not None:  # what failed has cost money, too
+            write_record(waiting.output, error.record)
+        raise
+    write_record(waiting.output, record)
     return record
+
+
+def write_record(output: str, record: JobRecord) -> None:
+    """Writes what is known of a job beside the dataset at ``output``, for its manifest and the costs."""
+    storage.make_directory(storage.join(output, JOBS))
+    storage.write_bytes(record_uri(output, record.kind, record.id), canonical_json(asdict(record)))
+
+
+def record_uri(output: str, kind: str, job_id: str) -> str:
+    """Where the record of a job that works for ``output`` is, or will be."""
+    return storage.join(output, JOBS, f"{kind}-{job_id}.json")
 
 
 def wait(waiting: Waiting) -> None:

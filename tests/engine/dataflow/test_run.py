@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.engine.dataflow.conftest import Cloud
@@ -39,6 +40,12 @@ def waiting(cloud: Cloud, uri: str) -> work.Waiting:
     found = next(steps)
     steps.close()
     return found
+
+
+def states(uri: str) -> list[str]:
+    """Of the records of jobs that an unfinished dataset keeps."""
+    folder = storage.join(uri, work.JOBS)
+    return [orjson.loads(storage.read_bytes(storage.join(folder, name)))["state"] for name in storage.list_names(folder)]
 
 
 def await_begin(cloud: Cloud, name: int) -> None:
@@ -173,6 +180,7 @@ class TestAJobThatEnds:
         assert "failed: Workflow failed. Causes: the workers could not be started.; run it again to do what is missing" in message
         assert message.endswith(f"/jobs/us-central1/{cloud.dataflow.ledger.jobs[0].id}?project=project-one")
         assert find_manifest(uri) is None
+        assert states(uri) == ["FAILED"]
 
     def test_because_a_worker_found_a_fault_of_the_input_is_told_as_that(self, cloud: Cloud, uri: str) -> None:
         (cloud.control / "fail-2").touch()
@@ -186,6 +194,24 @@ class TestAJobThatEnds:
             RemoteCancelledError, match="was cancelled; run it again when it is wanted after all: https://console"
         ):
             run_there(cloud, uri)
+        assert states(uri) == ["CANCELLED"]
+
+    def test_with_its_task_is_noted_by_the_next_try_which_submits_another(self, cloud: Cloud, uri: str) -> None:
+        cloud.dataflow.faults.add("jobs.create", "cancelled")
+        found = waiting(cloud, uri)
+        while not service.look(found.handle).over:
+            pass
+        cloud.dataflow.faults.add("jobs.create", "stuck")
+        assert waiting(cloud, uri).handle["job"] != found.handle["job"]
+        assert states(uri) == ["CANCELLED"]
+
+    @pytest.mark.parametrize("kind", ["failed", "cancelled"])
+    def test_not_well_is_told_as_that_where_its_statistics_cannot_be_had(self, cloud: Cloud, uri: str, kind: str) -> None:
+        cloud.dataflow.faults.add("jobs.create", kind)
+        cloud.dataflow.faults.add("jobs.metrics", "403")
+        with pytest.raises((RemoteWorkError, RemoteCancelledError), match=f"{kind}.*run it again"):
+            run_there(cloud, uri)
+        assert states(uri) == []
 
     @pytest.mark.slow
     def test_is_followed_by_one_that_does_only_what_is_missing(self, cloud: Cloud, uri: str, tmp_path: Path) -> None:
@@ -242,8 +268,10 @@ class TestAWait:
         while not (look := service.look(found.handle)).over:
             pass
         assert look.state == "CANCELLED"
-        with pytest.raises(RemoteCancelledError):
+        with pytest.raises(RemoteCancelledError) as raised:
             service.outcome(found.handle)
+        assert raised.value.record is not None
+        assert raised.value.record.state == "CANCELLED"
 
     def test_tells_each_message_once_and_turns_pages(self, cloud: Cloud, uri: str) -> None:
         cloud.dataflow.faults.add("jobs.create", "stuck")

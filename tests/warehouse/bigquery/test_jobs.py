@@ -112,6 +112,7 @@ def test_a_job_that_goes_on_failing_ends_the_run_and_the_next_run_goes_on(bigque
     with pytest.raises(RemoteWorkError, match=r"\(counted\): Error encountered .* \(backendError\); run it again"):
         do(run_of(tmp_path), COUNTED)
     assert len(bigquery.jobs) == service.ATTEMPTS
+    assert len(records(run_of(tmp_path))) == service.ATTEMPTS
     do(run_of(tmp_path), COUNTED)
     assert len(bigquery.jobs) == service.ATTEMPTS + 1
 
@@ -143,6 +144,7 @@ def test_a_job_that_is_cancelled_is_told_and_not_started_again(
     with pytest.raises(RemoteCancelledError, match=r"cancelled.*\(stopped\)"):
         wait(waiting)
     assert not bigquery.runs
+    assert [record["state"] for record in records(run_of(tmp_path))] == ["FAILED"]
     service.cancel({**waiting.handle, "job": "none"})
 
 
@@ -218,16 +220,6 @@ def test_a_dataset_elsewhere_is_told(bigquery: FakeBigQuery, monkeypatch: pytest
     get_settings.cache_clear()
     with pytest.raises(ConfigError, match=r"p1\.comments is in US, and jobs run in europe-west4; set THREADMILL_BIGQUERY_LOC"):
         make_dataset("comments", labels={})
-
-
-@pytest.mark.parametrize("labels", ["team", "Team=x", "team=a b", "1=x"])
-def test_labels_of_no_use_are_refused(
-    bigquery: FakeBigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: str
-) -> None:
-    monkeypatch.setenv("THREADMILL_LABELS", labels)
-    get_settings.cache_clear()
-    with pytest.raises(ConfigError, match="THREADMILL_LABELS has"):
-        do(run_of(tmp_path), COUNTED)
 
 
 def test_local_files_are_refused(bigquery: FakeBigQuery, tmp_path: Path) -> None:

@@ -2,14 +2,14 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from threadmill.cloud.credentials import current_access
-from threadmill.cloud.work import JOBS, Waiting
+from threadmill.cloud.work import Waiting, record_uri, write_record
 from threadmill.datasets import storage
 from threadmill.datasets.digest import canonical_json
 from threadmill.datasets.lock import writer_lock
@@ -49,10 +49,11 @@ def task_steps(stage: MapStage, tasks: Sequence[Task], run: StageRun) -> Iterato
         else:
             done = collect_receipts(run.uri, run.key)
             pending = [task for task in tasks if task.name not in done]
-            if not pending:
-                return
             if job is not None:
                 _refuse_incomplete(run.uri, job.id, pending)
+                _note(run.uri, job, service.handle_of(project, region, job.id, name))
+            if not pending:
+                return
             mark_unfinished(run.uri)
             log.info("%s: %d tasks on Dataflow as %s, %d done before", stage.name, len(pending), name, len(done))
             job_id = _submit(stage, pending, run, name)
@@ -82,13 +83,19 @@ def _refuse_local_inputs(stage: MapStage, run: StageRun) -> None:
             )
 
 
+def _note(uri: str, job: Any, handle: Mapping[str, Any]) -> None:
+    """Notes what a job used that nobody settled: its launcher was killed, or the job was cancelled with its task."""
+    if not storage.exists(record_uri(uri, "dataflow", job.id)):
+        write_record(uri, service.record_of(job, handle))
+
+
 def _refuse_incomplete(uri: str, job_id: str, pending: Sequence[Task]) -> None:
     """Where a job has ended well and yet left tasks without a result, this try fails; the next does what is missing."""
-    path = storage.join(uri, JOBS, f"dataflow-{job_id}.json")
-    if not storage.exists(path):
+    path = record_uri(uri, "dataflow", job_id)
+    if not pending or not storage.exists(path):
         return
     record = orjson.loads(storage.read_bytes(path))
-    if "tasks_missing" in record["measures"]:
+    if record["state"] in service.UNWELL or "tasks_missing" in record["measures"]:
         return
     record["measures"]["tasks_missing"] = len(pending)
     storage.write_bytes(path, canonical_json(record))

@@ -1,6 +1,7 @@
 """Dataflow's jobs under way: look, outcome and cancel, by a handle alone; see `threadmill.cloud.work.Service`."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from google.api_core import exceptions
@@ -10,7 +11,9 @@ from threadmill.cloud.work import JobRecord, Look
 from threadmill.datasets import storage
 from threadmill.engine.beam.faults import worker_fault
 from threadmill.engine.dataflow.client import ACTIVE_STATES, PATIENCE, console_url, explained, open_client
-from threadmill.errors import RemoteCancelledError, RemoteWorkError
+from threadmill.errors import RemoteCancelledError, RemoteWorkError, ThreadmillError
+
+UNWELL = ("FAILED", "CANCELLED", "UPDATED")  # the states of jobs that did not end well
 
 _SHOWN = dataflow.JobMessageImportance.JOB_MESSAGE_BASIC
 _ERROR = dataflow.JobMessageImportance.JOB_MESSAGE_ERROR
@@ -48,24 +51,29 @@ def outcome(handle: Mapping[str, Any]) -> JobRecord:
     Raises:
         RemoteWorkError: it failed, or is gone.
         RemoteCancelledError: somebody cancelled it.
-        InputError, ConfigError: a worker raised what every other would.
+        InputError, ConfigError: a worker raised what every other would. Each has the job's ``record``, unless it is gone.
     """
     what = f"Dataflow job {handle['name']} ({handle['job']})"
     job = _find(handle)
     if job is None:
         raise RemoteWorkError(f"{what} is gone from project {handle['project']}; run it again")
-    state = job.current_state.name.removeprefix("JOB_STATE_")
     _remove_staged(job)
-    if state == "CANCELLED":
-        raise RemoteCancelledError(f"{what} was cancelled; run it again when it is wanted after all: {_url(handle)}")
-    if state == "FAILED":
-        raise _failure(handle, what)
-    if state == "UPDATED":
-        raise RemoteWorkError(f"{what} was replaced by {job.replaced_by_job_id}, which is not ours; run it again: {_url(handle)}")
-    # A job that was drained has done a part: the receipts tell which.
-    return JobRecord(
-        "dataflow", str(handle["job"]), state, _time(job.start_time), _time(job.current_state_time), _measures(handle)
-    )
+    error = _failure(job, handle, what)
+    if error is None:
+        return record_of(job, handle)
+    with suppress(ThreadmillError):  # that the statistics cannot be had must not hide how the job ended
+        error.record = record_of(job, handle)
+    raise error
+
+
+def record_of(job: Any, handle: Mapping[str, Any]) -> JobRecord:
+    """What a job that is over, well or not, has used.
+
+    Raises:
+        RemoteWorkError, ConfigError: its statistics cannot be had.
+    """
+    state, begun, ended = job.current_state.name.removeprefix("JOB_STATE_"), job.start_time, job.current_state_time
+    return JobRecord("dataflow", str(handle["job"]), state, _time(begun), _time(ended), _measures(handle))
 
 
 def cancel(handle: Mapping[str, Any]) -> None:
@@ -118,7 +126,19 @@ def _messages(handle: Mapping[str, Any], importance: Any, since: str = "") -> li
     return sorted(found, key=lambda message: (message.time, message.id))
 
 
-def _failure(handle: Mapping[str, Any], what: str) -> Exception:
+def _failure(job: Any, handle: Mapping[str, Any], what: str) -> ThreadmillError | None:
+    """None for a job that ended well; for one that was drained, too, which has done a part: the receipts tell which."""
+    state = job.current_state.name.removeprefix("JOB_STATE_")
+    if state == "CANCELLED":
+        return RemoteCancelledError(f"{what} was cancelled; run it again when it is wanted after all: {_url(handle)}")
+    if state == "UPDATED":
+        return RemoteWorkError(
+            f"{what} was replaced by {job.replaced_by_job_id}, which is not ours; run it again: {_url(handle)}"
+        )
+    return _told_failure(handle, what) if state == "FAILED" else None
+
+
+def _told_failure(handle: Mapping[str, Any], what: str) -> ThreadmillError:
     messages = [message.message_text for message in _messages(handle, _ERROR)]
     told = next((text for text in reversed(messages) if "Traceback" in text), "")
     if told:

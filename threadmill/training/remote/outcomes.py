@@ -1,13 +1,10 @@
 """How an attempt's end is told to its run: a record of what it used, and where it failed, the host's own error."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from threadmill import errors
-from threadmill.cloud.work import JOBS, JobRecord
-from threadmill.datasets import storage
-from threadmill.datasets.digest import canonical_json
+from threadmill.cloud.work import JobRecord, write_record
 from threadmill.errors import PreemptedError, RemoteCancelledError, RemoteWorkError, ThreadmillError
 from threadmill.training.remote.attempts import (
     CANCELLED,
@@ -59,9 +56,7 @@ def tell(handle: Mapping[str, Any], folder: AttemptFolder, end: End, record: Job
     """
     error = _error(handle, folder, end)
     if error is not None:  # who raises returns no record: its costs are kept nevertheless
-        jobs = storage.join(handle["output"], JOBS)
-        storage.make_directory(jobs)
-        storage.write_bytes(storage.join(jobs, f"{record.kind}-{record.id}.json"), canonical_json(asdict(record)))
+        write_record(handle["output"], record)
     folder.note_told()
     if error is not None:
         raise error

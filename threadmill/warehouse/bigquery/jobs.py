@@ -14,7 +14,7 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from threadmill.cloud.labels import all_labels
-from threadmill.cloud.work import JOBS, Waiting, settle
+from threadmill.cloud.work import Waiting, record_uri, settle, write_record
 from threadmill.datasets import storage
 from threadmill.engine.phases import StageRun
 from threadmill.errors import ConfigError
@@ -118,9 +118,10 @@ def job_steps(job: Job, run: StageRun) -> Iterator[Waiting]:
             started = found or _insert(client, job, run, attempt)
             yield from _until_over(client, started, attempt, job, run)
             found = _get(client, started.job_id)
-        if found is not None and not service.failure(found) and _is_there(client, _made_table(job, run)):
-            _note(found, attempt, job, run)
-            return
+        if found is not None:
+            _note(found, run)
+            if not service.failure(found) and _is_there(client, _made_table(job, run)):
+                return
         attempt += 1
 
 
@@ -153,10 +154,10 @@ def _waiting(found: Any, attempt: int, job: Job, run: StageRun) -> Waiting:
     )
 
 
-def _note(found: Any, attempt: int, job: Job, run: StageRun) -> None:
-    """Its record, where the process that waited was killed before it wrote one."""
-    if not storage.exists(storage.join(run.uri, JOBS, f"bigquery-{found.job_id}.json")):
-        settle(_waiting(found, attempt, job, run))
+def _note(found: Any, run: StageRun) -> None:
+    """Its record, where the process that waited was killed before it wrote one, or the job was cancelled with its task."""
+    if not storage.exists(record_uri(run.uri, "bigquery", found.job_id)):
+        write_record(run.uri, service.record_of(found))
 
 
 def _get(client: bigquery.Client, job_id: str) -> Any:

@@ -40,15 +40,24 @@ def outcome(handle: Mapping[str, Any]) -> JobRecord:
     last of every `ATTEMPTS` raises.
 
     Raises:
-        RemoteWorkError, RemoteCancelledError, InputError, ConfigError: see `threadmill.warehouse.bigquery.faults`.
+        RemoteWorkError, RemoteCancelledError, InputError, ConfigError: see `threadmill.warehouse.bigquery.faults`; with the
+            job's ``record``, unless it is gone.
     """
     job = _find(handle)
     if job is None:
         raise RemoteWorkError(f"BigQuery job {handle['job']} is gone from project {handle['project']}; run it again")
     reason = failure(job)
     if reason and not (passes(reason) and (handle["attempt"] + 1) % ATTEMPTS):
-        raise meaning(reason, job.error_result.get("message", ""), _name(handle))
-    return JobRecord("bigquery", job.job_id, "FAILED" if reason else "DONE", _time(job.started), _time(job.ended), measures(job))
+        error = meaning(reason, job.error_result.get("message", ""), _name(handle))
+        error.record = record_of(job)
+        raise error
+    return record_of(job)
+
+
+def record_of(job: Any) -> JobRecord:
+    """What a job that is over, well or not, has used."""
+    state = "FAILED" if failure(job) else "DONE"
+    return JobRecord("bigquery", job.job_id, state, _time(job.started), _time(job.ended), measures(job))
 
 
 def cancel(handle: Mapping[str, Any]) -> None:
