@@ -8,7 +8,7 @@ import pytest
 from tests.operators import made_service
 from threadmill.cloud import work
 from threadmill.cloud.work import JOBS, Waiting, settle
-from threadmill.errors import RemoteCancelledError, RemoteWorkError, ThreadmillError
+from threadmill.errors import ConfigError, RemoteCancelledError, RemoteWorkError, ThreadmillError
 
 
 @pytest.fixture
@@ -16,6 +16,14 @@ def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Waiting:
     monkeypatch.setitem(work._SERVICES, "made", "tests.operators.made_service")
     monkeypatch.setitem(made_service.JOBS, "job-1", made_service.Job())
     return Waiting("made", {"id": "job-1"}, "job job-1", str(tmp_path / "out"))
+
+
+def test_a_service_that_is_not_installed_is_told_without_another_project_s_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(work._SERVICES, "made", "nowhere_to_be_found")
+    with pytest.raises(
+        ConfigError, match=r"made needs nowhere_to_be_found, which is not installed: .*pip install -e '\.\[gcp\]'"
+    ):
+        work.service("made")
 
 
 def noted(waiting: Waiting) -> dict[str, object]:

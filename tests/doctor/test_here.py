@@ -70,7 +70,7 @@ def test_a_package_that_is_missing_or_too_old_is_named(tmp_path: Path, monkeypat
     assert "nowhere" not in finding.detail  # it is needed with Google Cloud only
     (finding,) = here.check_packages(Patient(Settings(platform="gcp", root="gs://b/r")))
     assert "nowhere-to-be-found" in finding.detail
-    assert finding.command == "pip install 'threadmill[gcp]' -c constraints.txt"
+    assert finding.command == "pip install -e '.[gcp]' -c constraints.txt"
 
 
 def test_an_airflow_whose_database_is_not_there_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

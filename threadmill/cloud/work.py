@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from threadmill.datasets import storage
 from threadmill.datasets.digest import canonical_json
-from threadmill.errors import ConfigError, RemoteWorkError, ThreadmillError
+from threadmill.errors import RemoteWorkError, ThreadmillError, not_installed
 from threadmill.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def service(kind: str) -> Service:
     try:
         return cast(Service, importlib.import_module(_SERVICES[kind]))
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{kind} needs {error.name}, which is not installed: pip install 'threadmill[gcp]'") from error
+        raise not_installed(kind, error) from error
 
 
 def settle(waiting: Waiting) -> JobRecord:

@@ -45,7 +45,7 @@ def check_packages(patient: Patient) -> Iterator[Finding]:
             wrong.append(f"{requirement} ({version or 'not installed'})")
     extra = f"[{','.join(extras)}]" if extras else ""
     if wrong:
-        yield Finding(FAIL, "packages", ", ".join(wrong), f"pip install 'threadmill{extra}' -c constraints.txt")
+        yield Finding(FAIL, "packages", ", ".join(wrong), f"pip install -e '.{extra}' -c constraints.txt")
     else:
         yield Finding(PASS, "packages", f"all {count} of threadmill{extra} are installed in versions that fit")
 

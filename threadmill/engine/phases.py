@@ -18,7 +18,7 @@ from threadmill.engine.local import available_workers, run_tasks
 from threadmill.engine.progress import Progress
 from threadmill.engine.receipts import collect_receipts, mark_unfinished, write_receipt
 from threadmill.engine.site import Site
-from threadmill.errors import ConfigError
+from threadmill.errors import not_installed
 
 if TYPE_CHECKING:
     from threadmill.engine.stage import MapStage, Plan, Stage, Task
@@ -117,5 +117,5 @@ def _engine(name: str) -> "Callable[[MapStage, Sequence[Task], StageRun], Iterat
     try:
         module = importlib.import_module(_ENGINES[name])
     except ModuleNotFoundError as error:
-        raise ConfigError(f"engine {name} needs {error.name}, which is not installed: pip install 'threadmill[gcp]'") from error
+        raise not_installed(f"engine {name}", error) from error
     return cast("Callable[[MapStage, Sequence[Task], StageRun], Iterator[Waiting]]", module.task_steps)

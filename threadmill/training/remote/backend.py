@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from threadmill.cloud.work import Waiting
 from threadmill.engine.phases import StageRun
-from threadmill.errors import ConfigError
+from threadmill.errors import not_installed
 from threadmill.training.remote.attempts import AttemptFolder
 from threadmill.training.remote.spec import RemoteStage
 
@@ -69,4 +69,4 @@ def accelerator(trainer: str) -> Accelerator:
     try:
         return cast(Accelerator, importlib.import_module(_ACCELERATORS[trainer]))
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{trainer} needs {error.name}, which is not installed: pip install 'threadmill[gcp]'") from error
+        raise not_installed(trainer, error) from error
