@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from operators.google import is_remote
 from operators.library import library_calls
+from threadmill.cloud.identity import DEPLOYMENT, deployment_label
 from threadmill.errors import RemoteWorkError, ThreadmillError
 from threadmill.settings import get_settings
 
@@ -27,8 +28,9 @@ _MARGIN = timedelta(days=1)
 class JanitorOperator(BaseOperator):
     """Removes TPUs, Dataflow and Vertex AI jobs and scratch datasets that our labels or names are on, and whose run is over.
 
-    A run is over where its DAG has none that is running or queued. What was started from a shell, or by another DAG with our
-    operators, is not known here: it is left until it is older than any work may become.
+    A run is over where its DAG has none that is running or queued. What was started from a shell, by another DAG with our
+    operators, or by another deployment (another root in the same project), is not known here: it is left until it is older than
+    any work may become.
 
     Returns:
         {"removed": how many, "found": how many}.
@@ -49,8 +51,9 @@ class JanitorOperator(BaseOperator):
 
         params = context["params"]
         with library_calls():
-            active = {dag for dag in DAGS if context["ti"].get_dr_count(dag, states=_ACTIVE)}
             found = search(timedelta(hours=params["older_than_hours"]))
+            # After the search, which takes minutes: a run that was cleared meanwhile goes on with what it has left.
+            active = {dag for dag in DAGS if context["ti"].get_dr_count(dag, states=_ACTIVE)}
             over = [leak for leak in found.leaks if _is_over(leak, active)]
             faults = [*found.faults, *self._remove(over, dry_run=params["dry_run"])]
         log.info("%s: %d left over, %d in use", self.task_id, len(over), len(found.leaks) - len(over))
@@ -73,7 +76,8 @@ class JanitorOperator(BaseOperator):
 def _is_over(leak: "Leak", active: set[str]) -> bool:
     settings = get_settings()
     oldest = timedelta(hours=settings.tpu_max_hours + settings.tpu_queue_hours) + _MARGIN
-    return _dag_of(leak.labels) in set(DAGS) - active or leak.age > oldest
+    is_ours = leak.labels.get(DEPLOYMENT) == deployment_label(settings.root)
+    return (is_ours and _dag_of(leak.labels) in set(DAGS) - active) or leak.age > oldest
 
 
 def _dag_of(labels: Mapping[str, Any]) -> str:

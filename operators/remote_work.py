@@ -132,5 +132,5 @@ def run_site(context: "Context") -> Site:
     """Where the settings send the work of this task, in its name."""
     if not is_remote():
         return local_site(get_settings().workers or None)
-    ti = context["ti"]
-    return settings_site(RunIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index if ti.map_index is not None else -1))
+    ti, root = context["ti"], get_settings().root.rstrip("/")
+    return settings_site(RunIdentity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index if ti.map_index is not None else -1, root))

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 PREFIX = "threadmill"
+DEPLOYMENT = "threadmill_deployment"  # a label
 _LABEL_LENGTH = 63
 _DIGEST_LENGTH = 10
 
@@ -15,12 +16,15 @@ class RunIdentity:
 
     Attributes:
         dag_id, run_id, task_id, map_index: as Airflow's; from the shell: "shell", the absolute URI of the output, and the stage.
+        root: URI of the deployment's datasets, which tells apart deployments in one project, whose runs have the same ids; ""
+            from the shell, where the output's URI does.
     """
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int = -1
+    root: str = ""
 
     def name(self, *parts: str, length: int = 63) -> str:
         """A name for remote work of this task, the same each time: fit for Dataflow jobs, BigQuery jobs, TPUs and objects.
@@ -43,11 +47,17 @@ class RunIdentity:
             "threadmill_task": label_value(self.task_id),
             "threadmill_run": label_value(self.run_id),
             "threadmill_id": hashlib.sha256("\n".join(self._all[:2]).encode()).hexdigest()[:_DIGEST_LENGTH],
+            **({DEPLOYMENT: deployment_label(self.root)} if self.root else {}),
         }
 
     @property
     def _all(self) -> list[str]:
-        return [self.dag_id, self.run_id, self.task_id, str(self.map_index)]
+        return [self.dag_id, self.run_id, self.task_id, str(self.map_index), *([self.root] if self.root else [])]
+
+
+def deployment_label(root: str) -> str:
+    """The value of the label `DEPLOYMENT` of the work of a deployment whose datasets are in ``root``."""
+    return hashlib.sha256(root.rstrip("/").encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def label_value(text: str) -> str:
