@@ -220,6 +220,19 @@ def test_host_that_ended_and_deleted_itself_is_believed(cloud: Cloud) -> None:
     assert cloud.attempts == [1]
 
 
+def test_attempt_that_failed_while_its_launcher_was_dead_is_given_no_second_tpu(cloud: Cloud) -> None:
+    cloud.says[1] = HostStatus(1, 1, "the disk is full", "OSError")
+    waiting = next(stage_steps(Work(), OUTPUT, site=SITE))  # and dies
+    cloud.be_host(waiting)
+    cloud.be_host(waiting)
+    cloud.tpu._delete(type("Request", (), {"name": waiting.handle["name"], "force": True}), None)
+    wait_until_gone(cloud)
+    with pytest.raises(RemoteWorkError, match="attempt 1 in us-west4-a failed: the disk is full"):
+        cloud.run()
+
+    assert len(cloud.tpu.ledger.entries) == 1
+
+
 @pytest.mark.parametrize("kind", ["503", "429", "500", "lost_response", "timeout"])
 @pytest.mark.parametrize("step", ["CreateQueuedResource", "GetQueuedResource", "GetNode", "DeleteQueuedResource"])
 def test_fault_of_the_service_passes(cloud: Cloud, kind: str, step: str) -> None:

@@ -127,6 +127,11 @@ class AttemptFolder:
         return self._read("end.json", End)
 
     @property
+    def is_over(self) -> bool:
+        """Whether the host has said its last word, or the end is decided."""
+        return self.end is not None or self.status is not None
+
+    @property
     def told(self) -> bool:
         """Whether its end was told to the run."""
         return storage.exists(self._uri("told.json"))

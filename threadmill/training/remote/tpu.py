@@ -78,15 +78,16 @@ def start(attempt: Attempt, stage: RemoteStage, run: StageRun) -> Waiting:
     from google.api_core.exceptions import Conflict
 
     spec = _spec(attempt, stage, run, name, settings)
-    with tpu_client() as client, suppress(Conflict):  # it was asked for before: the same name is the same work
-        call(
-            client.create_queued_resource,
-            f"TPU {attempt.name} in {attempt.place}",
-            parent=parent,
-            queued_resource_id=attempt.name,
-            queued_resource=_queued_resource(attempt, run, parent, spec, settings),
-            request_id=str(uuid.uuid5(_REQUESTS, name)),
-        )
+    if not attempt.folder.is_over:  # nobody was told yet of one that is: its TPU may be gone, and must not come again
+        with tpu_client() as client, suppress(Conflict):  # it was asked for before: the same name is the same work
+            call(
+                client.create_queued_resource,
+                f"TPU {attempt.name} in {attempt.place}",
+                parent=parent,
+                queued_resource_id=attempt.name,
+                queued_resource=_queued_resource(attempt, run, parent, spec, settings),
+                request_id=str(uuid.uuid5(_REQUESTS, name)),
+            )
     return Waiting(
         kind="tpu",
         handle=_handle(attempt, run, name, settings),
