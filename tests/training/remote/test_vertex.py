@@ -108,6 +108,15 @@ def test_launcher_that_was_killed_finds_its_job_again(cloud: VertexCloud) -> Non
     assert len(cloud.vertex.jobs) == 1
 
 
+def test_of_two_jobs_that_two_launchers_make_at_once_one_is_kept(cloud: VertexCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threadmill.training.remote.vertex.find_job", lambda name: None)  # neither sees the other's yet
+    first, second = (next(stage_steps(Work(), OUTPUT, site=VERTEX)) for _ in range(2))
+
+    assert first.handle["name"] == second.handle["name"]
+    assert cloud.vertex.active == [first.handle["name"]]
+    cloud.wait(second)
+
+
 def test_error_of_the_host_is_its_own(cloud: VertexCloud) -> None:
     cloud.says[1] = HostStatus(2, 1, "no such split", "InputError")
     with pytest.raises(InputError, match=r"^no such split \(attempt 1 in us-west4\)$"):

@@ -1,7 +1,7 @@
 """Asks Vertex AI for the accelerator of an attempt: a custom job whose container does the work, and which ends with it.
 
 Vertex AI has no names of its own for jobs, and no request ids: the display name is ours, and what has it is looked for before one
-is made, and after a creation whose answer was lost.
+is made, and after; of several the oldest is kept, and the others are cancelled.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from threadmill.errors import ConfigError, RemoteWorkError
 from threadmill.settings import Settings, get_settings
 from threadmill.training.remote.backend import Attempt
 from threadmill.training.remote.spec import HostSpec, RemoteStage, input_digests, write_spec
-from threadmill.training.remote.vertex_client import call, find_job, parent, vertex_client
+from threadmill.training.remote.vertex_client import call, find_job, only_job, parent, vertex_client
 
 LOOK_SECONDS = 20.0
 HEARTBEAT_SECONDS = 60.0
@@ -55,7 +55,8 @@ def start(attempt: Attempt, stage: RemoteStage, run: StageRun) -> Waiting:
     if not storage.exists(attempt.folder.spec_uri):
         attempt.folder.make()
         write_spec(attempt.folder.spec_uri, _spec(attempt, stage, run, settings))
-    job = find_job(attempt.name) or _create(_custom_job(attempt, run, settings))
+    made = find_job(attempt.name) or _create(_custom_job(attempt, run, settings))
+    job = only_job(attempt.name) or made
     handle = {
         "name": job.name,
         "folder": attempt.folder.uri,

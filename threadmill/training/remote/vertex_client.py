@@ -85,9 +85,22 @@ def call(method: Callable[..., _Answer], what: str, *, again: bool = True, **fie
 
 def find_job(name: str) -> Any:
     """The job of that display name, the oldest of several; None where there is none."""
+    return next(iter(_jobs(name)), None)
+
+
+def only_job(name: str) -> Any:
+    """As `find_job`; the others, which two launchers at once or an answer that was lost have made, are cancelled."""
+    found = _jobs(name)
+    for twin in found[1:]:
+        cancel_job(twin.name)
+    return next(iter(found), None)
+
+
+def _jobs(name: str) -> list[Any]:
+    """Those of a display name, in the order in which they were made."""
     with vertex_client() as client:
         found = call(client.list_custom_jobs, f"Vertex AI job {name}", parent=parent(), filter=f'display_name="{name}"')
-        return min((job for job in found if job.display_name == name), key=lambda job: job.create_time, default=None)
+        return sorted((job for job in found if job.display_name == name), key=lambda job: (job.create_time, job.name))
 
 
 def active_jobs() -> list[Any]:
