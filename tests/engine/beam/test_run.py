@@ -14,6 +14,7 @@ from threadmill.datasets.counters import Counters
 from threadmill.datasets.dataset import verify
 from threadmill.datasets.manifest import Manifest, find_manifest
 from threadmill.engine.beam.pipeline import ProcessTask
+from threadmill.engine.beam.run import _wait
 from threadmill.engine.receipts import find_receipt, mark_unfinished
 from threadmill.engine.run import run_stage
 from threadmill.engine.site import local_site
@@ -55,6 +56,26 @@ def test_a_second_launch_does_only_what_is_missing(control: Path, tmp_path: Path
     there = run_stage(NumbersStage(str(control)), str(tmp_path / "there"), name="numbers")
     assert set(ran(control)) == {"0", "1", "2", "3"} - done
     assert there.digest == run_here(control, tmp_path / "here").digest
+
+
+class TimeIsOver(BaseException):
+    """As Airflow's of a task, which is no Exception."""
+
+
+@pytest.mark.parametrize("ended_by", [SystemExit, KeyboardInterrupt, TimeIsOver])
+def test_a_launcher_that_is_ended_cancels_its_job(ended_by: type[BaseException]) -> None:
+    cancelled = []
+
+    class Result:
+        def wait_until_finish(self) -> str:
+            raise ended_by
+
+        def cancel(self) -> None:
+            cancelled.append(self)
+
+    with pytest.raises(ended_by):
+        _wait(Result(), "numbers: the job on FlinkRunner")
+    assert len(cancelled) == 1
 
 
 def test_a_dataset_that_is_there_starts_no_job(control: Path, tmp_path: Path, use_beam: UseBeam) -> None:

@@ -85,14 +85,14 @@ def _in_process() -> Any:
 def _wait(result: Any, what: str) -> None:
     try:
         state = result.wait_until_finish()
-    except (KeyboardInterrupt, SystemExit):
-        log.warning("%s is cancelled, since its launcher is asked to stop", what)
-        result.cancel()
-        raise
     except Exception as error:
         if "CANCELLED" in str(error):
             raise RemoteCancelledError(f"{what} was cancelled; run it again to do what is missing") from None
         raise _fault(error, what) from error
+    except BaseException:  # KeyboardInterrupt, SystemExit, and Airflow's time-out of a task
+        log.warning("%s is cancelled, since its launcher is asked to stop", what)
+        result.cancel()
+        raise
     log.info("%s is %s", what, state)
 
 

@@ -18,6 +18,7 @@ ENDPOINT = "THREADMILL_DATAFLOW_ENDPOINT"  # of another server, such as http://l
 ACTIVE_STATES = frozenset(
     f"JOB_STATE_{state}"
     for state in (
+        "UNKNOWN",  # not told: it may be at work
         "STOPPED",
         "PENDING",
         "QUEUED",
