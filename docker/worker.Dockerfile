@@ -2,6 +2,8 @@
 # A worker of Beam with Threadmill and its locked set, for Dataflow, Flink, Spark and Prism. Build it from the checkout that
 # launches the jobs, since workers of another build refuse to work; no worker then installs anything when it starts:
 #   docker build --file docker/worker.Dockerfile --tag REGION-docker.pkg.dev/PROJECT/REPOSITORY/threadmill-worker:TAG .
+# For Vertex AI, whose jobs train models with JAX on a TPU:
+#   docker build --file docker/worker.Dockerfile --build-arg EXTRAS="gcp train jax" --build-arg MORE="jax[tpu]" --tag ... .
 # Beam's version is that of constraints.txt.
 FROM apache/beam_python3.11_sdk:2.77.0 AS beam
 
@@ -19,8 +21,12 @@ WORKDIR /opt/threadmill
 
 # What changes seldom comes first: a change of our code makes anew only the small layers below.
 COPY pyproject.toml constraints.txt ./
+# Ours, and requirements besides them.
+ARG EXTRAS=gcp
+ARG MORE=
 RUN --mount=from=uv,source=/usr/local/bin/uv,target=/usr/local/bin/uv --mount=type=cache,target=/var/cache/uv \
-    uv pip install --system --compile-bytecode --constraint constraints.txt --requirements pyproject.toml --extra gcp
+    for extra in $EXTRAS; do set -- "$@" --extra "$extra"; done \
+    && uv pip install --system --compile-bytecode --constraint constraints.txt --requirements pyproject.toml "$@" $MORE
 
 COPY README.md LICENSE ./
 COPY sql sql
