@@ -26,6 +26,7 @@ from threadmill.settings import get_settings
 
 log = logging.getLogger(__name__)
 
+_CANCELLING = "JOB_STATE_CANCELLING"  # for minutes: such as of a task that was cleared, which begins again at once
 _THREADS = 1  # of a task: a process a core is Dataflow's way
 
 
@@ -36,15 +37,23 @@ def task_steps(stage: MapStage, tasks: Sequence[Task], run: StageRun) -> Iterato
         ConfigError: the settings of Dataflow are of no use, or the output or an input is on this machine.
         RemoteWorkError: Dataflow does not answer; or a job is done, but has left some tasks without a result.
     """
-    settings = get_settings()
-    check_settings(settings, run.uri)
+    check_settings(get_settings(), run.uri)
     _refuse_local_inputs(stage, run)
-    project, region = current_access().project, settings.region
-    name = run.site.identity.name(run.key, stage.name)
+    waiting = _found_or_submitted(stage, tasks, run)
+    while waiting is not None:
+        yield waiting
+        waiting = _found_or_submitted(stage, tasks, run) if waiting.handle["ending"] else None
+
+
+def _found_or_submitted(stage: MapStage, tasks: Sequence[Task], run: StageRun) -> Waiting | None:
+    """The active job, or one for what is missing; None where nothing is."""
+    project, region = current_access().project, get_settings().region
+    name, ending = run.site.identity.name(run.key, stage.name), False
     with writer_lock(run.uri):
         job = find_job(project, region, name)
         if job is not None and job.current_state.name in ACTIVE_STATES:
-            log.info("%s: adopting the Dataflow job %s (%s)", stage.name, job.id, name)
+            ending = job.current_state.name == _CANCELLING
+            log.info("%s: %s the Dataflow job %s (%s)", stage.name, "awaiting the end of" if ending else "adopting", job.id, name)
             job_id = job.id
         else:
             done = collect_receipts(run.uri, run.key)
@@ -53,13 +62,13 @@ def task_steps(stage: MapStage, tasks: Sequence[Task], run: StageRun) -> Iterato
                 _refuse_incomplete(run.uri, job.id, pending)
                 _note(run.uri, job, service.handle_of(project, region, job.id, name))
             if not pending:
-                return
+                return None
             mark_unfinished(run.uri)
             log.info("%s: %d tasks on Dataflow as %s, %d done before", stage.name, len(pending), name, len(done))
             job_id = _submit(stage, pending, run, name)
-    yield Waiting(
+    return Waiting(
         "dataflow",
-        service.handle_of(project, region, job_id, name),
+        service.handle_of(project, region, job_id, name, ending=ending),
         f"Dataflow job {name} ({stage.name})",
         run.uri,
         console_url(project, region, job_id),

@@ -30,9 +30,13 @@ _USED = {
 }
 
 
-def handle_of(project: str, region: str, job_id: str, name: str) -> dict[str, Any]:
-    """What the functions here need to find a job again, and the place in its log."""
-    return {"project": project, "region": region, "job": job_id, "name": name, "since": "", "seen": []}
+def handle_of(project: str, region: str, job_id: str, name: str, *, ending: bool = False) -> dict[str, Any]:
+    """What the functions here need to find a job again, and the place in its log.
+
+    Args:
+        ending: it was cancelled before anybody began to wait for it: to be cancelled is no failure of it.
+    """
+    return {"project": project, "region": region, "job": job_id, "name": name, "ending": ending, "since": "", "seen": []}
 
 
 def look(handle: Mapping[str, Any]) -> Look:
@@ -59,7 +63,7 @@ def outcome(handle: Mapping[str, Any]) -> JobRecord:
         raise RemoteWorkError(f"{what} is gone from project {handle['project']}; run it again")
     _remove_staged(job)
     error = _failure(job, handle, what)
-    if error is None:
+    if error is None or (handle.get("ending") and isinstance(error, RemoteCancelledError)):
         return record_of(job, handle)
     with suppress(ThreadmillError):  # that the statistics cannot be had must not hide how the job ended
         error.record = record_of(job, handle)
