@@ -3,13 +3,15 @@
 The reasons, and which of them pass: https://cloud.google.com/bigquery/docs/error-messages
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import requests.exceptions
 from google.api_core import exceptions, retry
 from google.auth import exceptions as auth_exceptions
 
+from threadmill.cloud.passing import PASSING_ERRORS
 from threadmill.errors import ConfigError, InputError, RemoteCancelledError, RemoteWorkError, ThreadmillError
 
 CALL_SECONDS = 60.0  # of one request
@@ -17,6 +19,7 @@ _PASSING = frozenset(
     [
         "backendError",
         "badGateway",
+        "concurrentUpdate",
         "internalError",
         "jobBackendError",
         "jobInternalError",
@@ -24,18 +27,6 @@ _PASSING = frozenset(
         "rateLimitExceeded",
         "tableUnavailable",
     ]
-)
-_PASSING_TYPES = (
-    ConnectionError,
-    exceptions.TooManyRequests,
-    exceptions.InternalServerError,
-    exceptions.BadGateway,
-    exceptions.ServiceUnavailable,
-    exceptions.GatewayTimeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ConnectionError,
-    requests.exceptions.Timeout,
-    auth_exceptions.TransportError,
 )
 _REASON_OF_CODE = {401: "authError", 403: "accessDenied", 404: "notFound", 409: "duplicate", 412: "conditionNotMet"}
 
@@ -67,13 +58,22 @@ _MEANINGS: dict[str, tuple[type[ThreadmillError], str]] = {
 }
 
 
+def reason_of_job(error: Mapping[str, Any]) -> str:
+    """The reason of a job's error result; concurrentUpdate, which is ours, where BigQuery says invalidQuery of a statement that
+    met another one's changes (https://cloud.google.com/bigquery/docs/data-manipulation-language#dml-limitations).
+    """
+    if "due to concurrent update" in str(error.get("message", "")):
+        return "concurrentUpdate"
+    return str(error.get("reason") or "unknown")
+
+
 def passes(reason: str) -> bool:
     """True for a reason that a second try, seconds later, may not meet."""
     return reason in _PASSING
 
 
 def _is_transient(error: BaseException) -> bool:
-    return reason_of(error) in _PASSING or isinstance(error, _PASSING_TYPES)
+    return reason_of(error) in _PASSING or isinstance(error, PASSING_ERRORS)
 
 
 def _is_transient_or_unseen(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from google.cloud import bigquery
 from threadmill.cloud.work import JobRecord, Look
 from threadmill.errors import RemoteWorkError
 from threadmill.warehouse.bigquery.client import open_client
-from threadmill.warehouse.bigquery.faults import CALL_SECONDS, RETRY, explained, meaning, passes
+from threadmill.warehouse.bigquery.faults import CALL_SECONDS, RETRY, explained, meaning, passes, reason_of_job
 
 ATTEMPTS = 4  # of one statement, each after a fault that passes, before its task is told to fail
 _MILLISECONDS_AN_HOUR = 3_600_000
@@ -73,7 +73,7 @@ def cancel(handle: Mapping[str, Any]) -> None:
 
 def failure(job: Any) -> str:
     """The reason why a job that is over failed; "" where it did not."""
-    return str(job.error_result.get("reason") or "unknown") if job.error_result else ""
+    return reason_of_job(job.error_result) if job.error_result else ""
 
 
 def measures(job: Any) -> dict[str, float | str]:
