@@ -43,6 +43,7 @@ from google.protobuf import empty_pb2
 from google.rpc import code_pb2, status_pb2
 
 from tests.fakes.faults import Fault, Faults
+from tests.fakes.grpc_faults import lose, meet
 
 DELETE_SECONDS = 0.1
 ZONES: Mapping[str, tuple[str, ...]] = {
@@ -55,14 +56,6 @@ RUNTIMES = ("tpu-vm-tf-2.17.0-pjrt", "v2-alpha-tpuv5", "v2-alpha-tpuv5-lite", "v
 _PATH = ("CREATING", "ACCEPTED", "WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE")
 _FATES = frozenset({"stuck", "no_capacity", "boot_failure", "preempt", "preempt_node", "terminate", "shut_down", "freeze"})
 _NODE_STATES = {"preempt": "PREEMPTED", "preempt_node": "PREEMPTED", "terminate": "TERMINATED", "shut_down": "PREEMPTED"}
-_CODES = {
-    "503": grpc.StatusCode.UNAVAILABLE,
-    "429": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    "500": grpc.StatusCode.INTERNAL,
-    "403": grpc.StatusCode.PERMISSION_DENIED,
-    "404": grpc.StatusCode.NOT_FOUND,
-    "409": grpc.StatusCode.ALREADY_EXISTS,
-}
 _IN_QUEUE = frozenset({"CREATING", "ACCEPTED", "FAILED", "SUSPENDED"})  # deleted without force
 
 
@@ -225,20 +218,14 @@ class FakeCloudTpu:
     def call(self, method: str, request: Any, context: Any) -> Any:
         """Answers a call, or meets its fault."""
         fault = self.faults.take(f"tpu.{method}")
-        kind = fault.kind if fault else ""
-        if fault and kind == "timeout":
-            time.sleep(fault.seconds)
-            context.abort(grpc.StatusCode.UNAVAILABLE, "the connection was closed")
-        if kind in _CODES:
-            context.abort(_CODES[kind], f"injected fault {kind}")
+        meet(fault, context)
         try:
             with self._lock:
                 self._forget_deleted()
-                answer = self._METHODS[method](self, request, fault if kind in _FATES else None)
+                answer = self._METHODS[method](self, request, fault if fault and fault.kind in _FATES else None)
         except Refusal as refusal:
             context.abort(refusal.code, str(refusal))
-        if kind == "lost_response":
-            context.abort(grpc.StatusCode.UNAVAILABLE, "the connection was closed")
+        lose(fault, context)
         return answer
 
     def preempt(self, name: str, kind: str = "preempt") -> None:

@@ -8,7 +8,6 @@ Faults, beside those of `tests.fakes.faults`, of the call "vertex.CreateCustomJo
 """
 
 import threading
-import time
 from concurrent import futures
 from datetime import UTC, datetime
 from typing import Any
@@ -19,19 +18,13 @@ from google.protobuf import empty_pb2
 from google.rpc import code_pb2, status_pb2
 
 from tests.fakes.faults import Fault, Faults
+from tests.fakes.grpc_faults import lose, meet
 
 _PATH = ("JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING")
 _FATES = {
     "preempt": ("JOB_STATE_FAILED", code_pb2.UNKNOWN, "The replica workerpool0-0 was preempted: Spot capacity was reclaimed."),
     "no_capacity": ("JOB_STATE_FAILED", code_pb2.RESOURCE_EXHAUSTED, "Resources are insufficient in region: us-west4."),
     "expire": ("JOB_STATE_EXPIRED", code_pb2.DEADLINE_EXCEEDED, ""),
-}
-_CODES = {
-    "503": grpc.StatusCode.UNAVAILABLE,
-    "429": grpc.StatusCode.RESOURCE_EXHAUSTED,
-    "500": grpc.StatusCode.INTERNAL,
-    "403": grpc.StatusCode.PERMISSION_DENIED,
-    "404": grpc.StatusCode.NOT_FOUND,
 }
 
 
@@ -77,16 +70,10 @@ class FakeVertex:
     def call(self, method: str, request: Any, context: Any) -> Any:
         """Answers a call, or meets its fault."""
         fault = self.faults.take(f"vertex.{method}")
-        kind = fault.kind if fault else ""
-        if fault and kind == "timeout":
-            time.sleep(fault.seconds)
-            context.abort(grpc.StatusCode.UNAVAILABLE, "the connection was closed")
-        if kind in _CODES:
-            context.abort(_CODES[kind], f"injected fault {kind}")
+        meet(fault, context)
         with self._lock:
             answer = getattr(self, f"_{method}")(request, fault, context)
-        if kind == "lost_response":
-            context.abort(grpc.StatusCode.UNAVAILABLE, "the connection was closed")
+        lose(fault, context)
         return answer
 
     def _CreateCustomJob(self, request: Any, fault: Fault | None, context: Any) -> vertex.CustomJob:

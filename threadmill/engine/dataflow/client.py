@@ -12,6 +12,7 @@ from google.auth import exceptions as auth_exceptions
 from google.cloud import dataflow
 
 from threadmill.cloud.credentials import current_access
+from threadmill.cloud.passing import PASSING_ERRORS
 from threadmill.errors import ConfigError, RemoteWorkError, ThreadmillError
 
 ENDPOINT = "THREADMILL_DATAFLOW_ENDPOINT"  # of another server, such as http://localhost:8000
@@ -32,20 +33,8 @@ ACTIVE_STATES = frozenset(
 )
 
 _CALL_SECONDS = 60.0
-_PASSING = (
-    ConnectionError,
-    exceptions.TooManyRequests,
-    exceptions.InternalServerError,
-    exceptions.BadGateway,
-    exceptions.ServiceUnavailable,
-    exceptions.GatewayTimeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ConnectionError,
-    requests.exceptions.Timeout,
-    auth_exceptions.TransportError,
-)
 # For every call: creation is made repeatable by the request's id, which the service knows again.
-_RETRY = retry.Retry(predicate=retry.if_exception_type(*_PASSING), initial=0.5, maximum=30.0, multiplier=2.0, timeout=300.0)
+_RETRY = retry.Retry(predicate=retry.if_exception_type(*PASSING_ERRORS), initial=0.5, maximum=30.0, multiplier=2.0, timeout=300.0)
 PATIENCE = {"retry": _RETRY, "timeout": ConstantTimeout(_CALL_SECONDS)}  # type: ignore[no-untyped-call]
 
 # What a refusal means, by its HTTP code.

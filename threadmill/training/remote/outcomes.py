@@ -48,7 +48,24 @@ def record_end(kind: str, name: str, handle: Mapping[str, Any], folder: AttemptF
     return JobRecord(kind, name, end.cause, since, end.time, measures)
 
 
-def tell(handle: Mapping[str, Any], folder: AttemptFolder, end: End, record: JobRecord) -> None:
+def told_outcome(kind: str, handle: Mapping[str, Any]) -> JobRecord:
+    """How the attempt ended; one whose TPU was taken away, or that found none, is a record, too: the run goes on with another.
+
+    Raises:
+        RemoteWorkError: the host failed; or no place has capacity.
+        RemoteCancelledError: somebody deleted the accelerator.
+        ConfigError, InputError, ...: what the host raised, where a retry cannot mend it.
+    """
+    folder = AttemptFolder(handle["folder"])
+    end = folder.end
+    if end is None:
+        raise RemoteWorkError(f"{handle['name']} has not ended yet; look at it again")
+    record = record_end(kind, handle["name"].rsplit("/", 1)[1], handle, folder, end)
+    _tell(handle, folder, end, record)
+    return record
+
+
+def _tell(handle: Mapping[str, Any], folder: AttemptFolder, end: End, record: JobRecord) -> None:
     """Notes that the end is told, and tells it.
 
     Raises:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from threadmill.cloud.work import JobRecord, Look
-from threadmill.errors import ConfigError, RemoteWorkError
+from threadmill.errors import ConfigError
 from threadmill.training.remote.attempts import (
     CANCELLED,
     FAILED,
@@ -20,7 +20,7 @@ from threadmill.training.remote.attempts import (
     End,
     seconds_since,
 )
-from threadmill.training.remote.outcomes import end_of_status, record_end, tell
+from threadmill.training.remote.outcomes import end_of_status, told_outcome
 from threadmill.training.remote.tpu_client import DELETING, call, delete, tpu_client
 
 _WAITING = frozenset({"STATE_UNSPECIFIED", "CREATING", "ACCEPTED", "WAITING_FOR_RESOURCES", "PROVISIONING"})
@@ -73,20 +73,8 @@ def look(handle: Mapping[str, Any]) -> Look:
 
 
 def outcome(handle: Mapping[str, Any]) -> JobRecord:
-    """How the attempt ended; one whose TPU was taken away, or that found none, is a record, too: the run goes on with another.
-
-    Raises:
-        RemoteWorkError: the host failed; or no zone has capacity.
-        RemoteCancelledError: somebody deleted the TPU.
-        ConfigError, InputError, ...: what the host raised, where a retry cannot mend it.
-    """
-    folder = AttemptFolder(handle["folder"])
-    end = folder.end
-    if end is None:
-        raise RemoteWorkError(f"{handle['name']} has not ended yet; look at it again")
-    record = record_end("tpu", handle["name"].rsplit("/", 1)[1], handle, folder, end)
-    tell(handle, folder, end, record)
-    return record
+    """See `threadmill.training.remote.outcomes.told_outcome`."""
+    return told_outcome("tpu", handle)
 
 
 def cancel(handle: Mapping[str, Any]) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from threadmill.cloud.work import JobRecord, Look
-from threadmill.errors import RemoteWorkError
 from threadmill.training.remote.attempts import CANCELLED, FAILED, FINISHED, NO_CAPACITY, PREEMPTED, AttemptFolder, End
-from threadmill.training.remote.outcomes import end_of_status, record_end, tell
+from threadmill.training.remote.outcomes import end_of_status, told_outcome
 from threadmill.training.remote.vertex_client import ACTIVE_STATES, call, cancel_job, vertex_client
 
 _NO_CAPACITY_CODES = frozenset({8, 14})  # google.rpc.Code: RESOURCE_EXHAUSTED, UNAVAILABLE
@@ -38,14 +37,8 @@ def look(handle: Mapping[str, Any]) -> Look:
 
 
 def outcome(handle: Mapping[str, Any]) -> JobRecord:
-    """As `threadmill.training.remote.tpu_service.outcome`."""
-    folder = AttemptFolder(handle["folder"])
-    end = folder.end
-    if end is None:
-        raise RemoteWorkError(f"{handle['name']} has not ended yet; look at it again")
-    record = record_end("vertex", handle["name"].rsplit("/", 1)[1], handle, folder, end)
-    tell(handle, folder, end, record)
-    return record
+    """See `threadmill.training.remote.outcomes.told_outcome`."""
+    return told_outcome("vertex", handle)
 
 
 def cancel(handle: Mapping[str, Any]) -> None:
