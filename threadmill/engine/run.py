@@ -14,9 +14,9 @@ from threadmill.datasets.counters import Counters
 from threadmill.datasets.digest import config_json, json_digest
 from threadmill.datasets.lock import writer_lock
 from threadmill.datasets.manifest import MANIFEST_NAME, Manifest, find_manifest, write_manifest
-from threadmill.datasets.unfinished import PHASES
+from threadmill.datasets.unfinished import PHASES, RECEIPTS
 from threadmill.engine.local import available_workers, run_tasks
-from threadmill.engine.phases import StageRun
+from threadmill.engine.phases import Phase, StageRun
 from threadmill.engine.progress import Progress
 from threadmill.engine.receipts import are_whole, collect_receipts, mark_unfinished, tidy, write_receipt
 from threadmill.engine.site import Site, settings_site, shell_identity
@@ -79,6 +79,7 @@ def stage_steps(
                 existing = _existing(stage, plan, uri)
                 if existing is not None:
                     log.info("%s: %s is up to date", stage.name, uri)
+                    _clean_up(phases, uri)
                     return existing
                 if not phases:
                     return _run(stage, run, name or storage.name_of(uri))
@@ -88,10 +89,7 @@ def stage_steps(
         # No lock while others work: their jobs have names, and there is one of a name at a time.
         for phase in phases:
             yield from phase.steps()
-        manifest = _finish_phases(stage, run, name or storage.name_of(uri))
-        for phase in phases:
-            phase.clean_up()
-        return manifest
+        return _finish_phases(stage, run, phases, name or storage.name_of(uri))
     finally:
         for folder in made or [uri]:
             storage.remove_empty_directory(folder)  # where it failed before it wrote anything
@@ -107,13 +105,13 @@ def _checked_plan(stage: Stage, uri: str, allow_partial: bool) -> Plan:
     return plan
 
 
-def _finish_phases(stage: Stage, run: StageRun, name: str) -> Manifest:
+def _finish_phases(stage: Stage, run: StageRun, phases: Sequence[Phase], name: str) -> Manifest:
     """The manifest, from the receipts that the phases left; or theirs, where a phase has written it itself."""
     with writer_lock(run.uri):
-        try:
-            manifest = _existing(stage, run.plan, run.uri)
-            if manifest is not None:
-                return _with_jobs(run.uri, manifest)
+        manifest = _existing(stage, run.plan, run.uri)
+        if manifest is not None:
+            manifest = _with_jobs(run.uri, manifest)
+        else:
             done = collect_receipts(run.uri, run.key)
             missing = [task.name for task in run.plan.tasks if task.name not in done]
             if missing:
@@ -121,9 +119,17 @@ def _finish_phases(stage: Stage, run: StageRun, name: str) -> Manifest:
                     f"{stage.name}: {len(missing)} of {len(run.plan.tasks)} tasks have left no result in {run.uri} "
                     f"(such as {missing[0]}), though the work is over; run it again to do these"
                 )
-            return _finish(stage, run.plan, run.uri, name, [done[task.name] for task in run.plan.tasks])
-        finally:
-            tidy(run.uri)
+            manifest = _finish(stage, run.plan, run.uri, name, [done[task.name] for task in run.plan.tasks])
+        _clean_up(phases, run.uri)
+        return manifest
+
+
+def _clean_up(phases: Sequence[Phase], uri: str) -> None:
+    """Removes what phases have left beside a manifest; the receipts last, which tell that a killed run has not come so far."""
+    if phases and storage.exists(storage.join(uri, RECEIPTS)):
+        for phase in phases:
+            phase.clean_up()
+        tidy(uri)
 
 
 def _refuse_other_dataset(stage: Stage, plan: Plan, uri: str) -> None:
