@@ -87,7 +87,7 @@ def test_composer_takes_our_package_and_not_anothers_of_its_name(followed: Shell
     ours, public = json.loads((followed.folder / "upstreams.json").read_text())
     assert ours["repository"].endswith("/repositories/threadmill")
     assert ours["priority"] > public["priority"]
-    assert (followed.folder / "requirements.txt").read_text() == "threadmill[gcp]==0.1.0\n"
+    assert (followed.folder / "requirements.txt").read_text() == "threadmill[gcp,train]==0.1.0\n"
 
 
 def test_the_compose_guide_makes_every_secret(tmp_path: Path) -> None:
