@@ -16,8 +16,15 @@ def is_remote() -> bool:
 
 
 def cloud_access() -> AbstractContextManager[None]:
-    """Within the block the library calls Google Cloud as the connection says; nothing where all is local."""
-    return use_access(connection_access(get_settings().connection)) if is_remote() else nullcontext()
+    """Within the block the library calls Google Cloud as the connection says; nothing where no work and no dataset is there."""
+    return use_access(connection_access(get_settings().connection)) if _is_google() else nullcontext()
+
+
+def _is_google() -> bool:
+    """As `is_remote`, but for Beam on a runner of one's own, which those have who have no Google Cloud."""
+    settings = get_settings()
+    engine, *others = settings.runs_on
+    return (engine.replace("beam", "local"), *others) != _LOCAL or not is_local(settings.root)
 
 
 def connection_access(connection_id: str) -> Access:
