@@ -254,7 +254,7 @@ def _cell(outcome: Outcome, jobs: int) -> str:
 def _tell(table: dict[tuple[str, str], str]) -> None:
     columns = list(dict.fromkeys(fault for _, fault in table))
     rows = list(dict.fromkeys(step for step, _ in table))
-    lines = [f"{"step":26}{"fault":26}came of it"]
+    lines = [f"{'step':26}{'fault':26}came of it"]
     lines += [f"{row:26}{column:26}{table[row, column]}" for row in rows for column in columns if (row, column) in table]
     folder = Path(os.environ.get("TOOLS", ".tools"))
     if folder.is_dir():
