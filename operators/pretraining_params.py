@@ -61,7 +61,7 @@ def _vocabulary(config: VocabularyConfig, given: Mapping[str, Any]) -> Vocabular
 
 def _training(config: TrainingConfig, given: Mapping[str, Any]) -> TrainingConfig:
     made = replace(_fit_for_trainer(config), **given)
-    if made != _fit_for_trainer(made):
+    if _trainer() == "tpu" and made.backend != "jax":
         raise ConfigError(
             f"backend is {made.backend}, and on Cloud TPU only jax computes on the TPU; set backend to jax, or "
             "THREADMILL_TRAINER to local or vertex"
@@ -70,8 +70,12 @@ def _training(config: TrainingConfig, given: Mapping[str, Any]) -> TrainingConfi
 
 
 def _fit_for_trainer(config: TrainingConfig) -> TrainingConfig:
-    """With the backend that computes where this deployment trains."""
-    return replace(config, backend="jax") if get_settings().runs_on[2] == "tpu" else config
+    """With the backend that computes where this deployment trains: elsewhere that is on TPUs, where nothing else was set."""
+    return config if _trainer() == "local" else replace(config, backend="jax")
+
+
+def _trainer() -> str:
+    return get_settings().runs_on[2]
 
 
 def _records(config: RecordsConfig, params: Mapping[str, Any]) -> RecordsConfig:
