@@ -323,9 +323,14 @@ class TestBadInput:
         assert "name a threads dataset" in message
         assert self.complaint(capsys, tmp_path / "out", "threads", source).startswith(f"{source} has no manifest.json")
 
-    def test_a_remote_output(self, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_bucket_without_credentials(
+        self, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
         assert main(["reddit", source, "--output", "gs://bucket/out"]) == 2
-        assert "gs://bucket/out/conversations is not on this machine" in capsys.readouterr().err
+        message = capsys.readouterr().err
+        assert "none.json" in message
+        assert "run `gcloud auth application-default login`" in message
 
 
 def test_what_is_said_goes_to_standard_error_and_quiet_says_nothing(source: str, tmp_path: Path) -> None:

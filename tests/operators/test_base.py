@@ -16,7 +16,10 @@ from threadmill.datasets.manifest import find_manifest
 from threadmill.engine.stage import Plan, Stage
 from threadmill.errors import DatasetLockedError, ThreadmillError
 
-RETRIED = {"CheckpointError", "DatasetLockedError", "DownloadError", "PreemptedError", "RemoteWorkError", "WorkerError"}
+RETRIED = {
+    *("CheckpointError", "DatasetLockedError", "DownloadError", "PreemptedError"),
+    *("RemoteWorkError", "TransferError", "WorkerError"),
+}
 PERMANENT = {name for name, kind in vars(errors).items() if isinstance(kind, type)} - RETRIED - {"ThreadmillError"}
 
 

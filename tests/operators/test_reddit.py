@@ -26,6 +26,7 @@ from operators.reddit import (
 from tests.operators.contexts import context
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.manifest import MANIFEST_NAME, find_manifest, read_manifest
+from threadmill.errors import ConfigError
 from threadmill.settings import get_settings
 
 DECEMBER, JANUARY = 1_134_000_000, 1_137_000_000
@@ -161,11 +162,11 @@ class TestPlan:
         assert "\n" not in str(failure.value)
         assert not root.exists()
 
-    def test_a_setting_of_no_use_fails_at_once(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_setting_of_no_use_is_told_when_the_dag_is_read(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("THREADMILL_WORKERS", "-1")
         get_settings.cache_clear()
-        with pytest.raises(AirflowFailException, match="THREADMILL_WORKERS='-1'"):
-            plan(month="2005-12", source="x")
+        with pytest.raises(ConfigError, match="THREADMILL_WORKERS='-1'"):
+            context(month="2005-12", source="x")
 
 
 class TestSensor:

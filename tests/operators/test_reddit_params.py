@@ -23,6 +23,8 @@ from threadmill.vocab.config import VocabularyConfig
 # What no config depends on: the plan and the vocabulary's operator look at these themselves.
 OF_THE_RUN = {
     "allow_partial",
+    "budget",
+    "unattended",
     "ledger",
     "source",
     "submissions",

@@ -363,7 +363,9 @@ def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path, way: 
 )
 def test_every_line_of_the_real_dumps_is_a_comment(tmp_path: Path, name: str, lines: int) -> None:
     real = REAL / name
-    source = str(real) if real.exists() else dump(tmp_path / name, [comment(f"c{number}") for number in range(lines)])
+    source = (
+        str(real) if real.exists() else dump(tmp_path / f"made{real.suffix}", [comment(f"c{number}") for number in range(lines)])
+    )
     manifest = ingest(tmp_path / "comments", source)
     assert (manifest.counters.read, manifest.counters.kept, manifest.records) == (lines, lines, lines)
     rows = rows_of(tmp_path / "comments")
