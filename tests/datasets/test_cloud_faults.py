@@ -81,6 +81,7 @@ def prepare(cloud: FakeCloudStorage) -> None:
         (folder / name).write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_each_call_with_each_fault(cloud: FakeCloudStorage, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     calls = calls_of(cloud, CASES[name])

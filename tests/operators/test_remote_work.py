@@ -181,6 +181,7 @@ with DAG("remote", schedule=None, params={{"allow_partial": False}}) as dag:
 """
 
 
+@pytest.mark.slow
 def test_airflow_defers_and_resumes_the_task(root: Path, tmp_path: Path) -> None:
     control = tmp_path / "control"
     control.mkdir()

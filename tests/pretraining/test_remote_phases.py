@@ -190,6 +190,7 @@ def in_bucket(world: Path) -> None:
             storage.write_bytes(f"gs://bucket/{name}/{path.name}", path.read_bytes())
 
 
+@pytest.mark.slow
 def test_phases_in_a_bucket_leave_nothing_but_the_dataset(world, tmp_path, cloud: FakeCloudStorage, monkeypatch):  # noqa: F811
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     one = make(RecordsStage(*arguments(world, PAIRS, "conversations", "texts")), tmp_path / "one")

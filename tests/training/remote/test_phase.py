@@ -91,6 +91,7 @@ def test_tpu_that_is_taken_away_is_followed_by_another(cloud: Cloud, fate: str) 
     assert {entry.zone for entry in cloud.tpu.ledger.entries} == {"us-west4-a"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fate", ["boot_failure", "freeze"])
 def test_host_that_does_not_answer_is_given_up(cloud: Cloud, fate: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tpu, "BOOT_SECONDS", 2.0)
@@ -111,6 +112,7 @@ def test_zones_are_asked_in_order(cloud: Cloud) -> None:
     assert any("There is no more capacity" in line for line in cloud.lines)
 
 
+@pytest.mark.slow
 def test_request_that_is_stuck_in_the_queue_leaves_it(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THREADMILL_TPU_QUEUE_HOURS", str(1 / 3600))
     get_settings.cache_clear()
@@ -120,6 +122,7 @@ def test_request_that_is_stuck_in_the_queue_leaves_it(cloud: Cloud, monkeypatch:
     assert [entry.zone for entry in cloud.tpu.ledger.entries] == ["us-west4-a", "us-central1-a"]
 
 
+@pytest.mark.slow
 def test_without_capacity_anywhere_the_run_fails_and_a_retry_asks_all_again(cloud: Cloud) -> None:
     cloud.tpu.faults.add(CREATE, "no_capacity", times=2)
     with pytest.raises(RemoteWorkError, match=r"no place has an accelerator .*\(asked last: us-central1-a: There is no more cap"):
@@ -136,6 +139,7 @@ def test_quota_that_is_used_up_in_all_zones_is_one_line(tmp_path: Path, monkeypa
         assert cloud.tpu.ledger.entries == []
 
 
+@pytest.mark.slow
 def test_run_is_given_a_bounded_number_of_tpus(cloud: Cloud) -> None:
     cloud.tpu.faults.add(CREATE, "preempt", times=99, seconds=0)
     cloud.says = dict.fromkeys(range(9), "beats")
@@ -152,6 +156,7 @@ def test_error_that_a_retry_cannot_mend_is_the_hosts_own(cloud: Cloud, kind: typ
         cloud.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "told"),
     [
@@ -234,6 +239,7 @@ def test_attempt_that_failed_while_its_launcher_was_dead_is_given_no_second_tpu(
     assert len(cloud.tpu.ledger.entries) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["503", "429", "500", "lost_response", "timeout"])
 @pytest.mark.parametrize("step", ["CreateQueuedResource", "GetQueuedResource", "GetNode", "DeleteQueuedResource"])
 def test_fault_of_the_service_passes(cloud: Cloud, kind: str, step: str) -> None:
@@ -298,6 +304,7 @@ def test_another_run_has_tpus_of_other_names(cloud: Cloud) -> None:
     assert len({entry.id for entry in cloud.tpu.ledger.entries}) == 2
 
 
+@pytest.mark.slow
 def test_faults_at_every_step_leak_nothing(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     for step in ("CreateQueuedResource", "GetQueuedResource", "GetNode", "DeleteQueuedResource"):

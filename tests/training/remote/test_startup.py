@@ -17,6 +17,8 @@ from threadmill.training.remote.attempts import AttemptFolder, HostStatus
 from threadmill.training.remote.spec import HostSpec
 from threadmill.training.remote.startup import startup_script
 
+pytestmark = pytest.mark.slow
+
 FOLDER = AttemptFolder("gs://bucket/model/.remote/run/1")
 TPU = "projects/p1/locations/us-west4-a/queuedResources/threadmill-1"
 
