@@ -196,6 +196,22 @@ def test_launcher_that_was_killed_finds_its_tpu_again(cloud: Cloud) -> None:
     assert len(cloud.looked_at) == 1
 
 
+def test_attempt_that_did_all_while_its_launcher_was_dead_is_looked_after_to_its_end(cloud: Cloud) -> None:
+    waiting = next(stage_steps(Work(), OUTPUT, site=SITE))  # and dies
+    for _ in range(4):
+        service("tpu").look(waiting.handle)
+    cloud.be_host(waiting)
+    cloud.be_host(waiting)
+    assert cloud.tpu.ledger.existing  # the host has not deleted it
+    manifest = cloud.run()
+
+    wait_until_gone(cloud)
+    assert cloud.tpu.ledger.existing == []
+    assert [job["kind"] for job in manifest.jobs] == ["tpu"]
+    assert len(cloud.tpu.ledger.entries) == 1
+    assert not [uri for uri in cloud.storage.objects(OUTPUT) if "/.remote/" in uri]
+
+
 def test_task_that_is_ended_deletes_its_tpu_and_a_later_try_takes_another(cloud: Cloud) -> None:
     waiting = next(stage_steps(Work(), OUTPUT, site=SITE))
     service("tpu").cancel(waiting.handle)

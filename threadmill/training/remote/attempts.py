@@ -208,6 +208,11 @@ class Attempts:
         """Of attempt ``number``."""
         return AttemptFolder(storage.join(self.uri, str(number)))
 
+    @property
+    def is_one_under_way(self) -> bool:
+        """Whether an attempt was begun whose end was not told yet."""
+        return storage.exists(self.folder(len(self.ends()) + 1).spec_uri)
+
     def ends(self) -> list[End]:
         """Of the attempts that are over and told, in order."""
         ends: list[End] = []

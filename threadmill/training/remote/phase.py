@@ -42,14 +42,13 @@ class AcceleratorPhase(Phase):
             ConfigError: the output or an input is on this machine, or as many accelerators were taken away as a run is given.
             RemoteWorkError: there is no capacity anywhere now, or the host ended well without a result.
         """
-        if self._is_done():
-            return
         stage, device = cast(RemoteStage, self.stage), accelerator(self.run.site.trainer)
         self._check_remote()
         device.check(stage)
         attempts = Attempts(self.run.uri, self.run.site.identity.name(self.run.key, length=_NAME_LENGTH))
         places = device.places()
-        while not self._is_done():
+        # An attempt that did all while its launcher was dead is looked after, too: its accelerator must go, its costs be noted.
+        while not self._is_done() or attempts.is_one_under_way:
             ends = attempts.ends()
             if ends and ends[-1].cause == FINISHED and attempts.folder(len(ends)).note_doubt():
                 raise RemoteWorkError(
