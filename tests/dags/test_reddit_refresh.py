@@ -195,6 +195,7 @@ class TestBadInput:
         assert "download the file again" in error
         assert not (root / "reddit" / "2006-01").exists()
 
+    @pytest.mark.slow
     def test_a_month_that_is_not_in_the_dump_fails_the_ingest_in_one_line(
         self, root: Path, dump: tuple[Path, int], capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -202,12 +203,14 @@ class TestBadInput:
         assert f"{dump[0]} holds no comment of 2006-05" in self.error(capsys)
         assert not (root / "reddit" / "2006-05").exists()
 
+    @pytest.mark.slow
     def test_a_folder_as_source_fails_the_sensor_in_one_line(
         self, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.check_fails(root, {"source": str(tmp_path), "month": "2006-01"}, "wait_for_source")
         assert self.error(capsys) == f"{tmp_path} is a folder; name the dump file in it, such as {tmp_path}/RC_2006-01.zst"
 
+    @pytest.mark.slow
     def test_splits_that_do_not_add_up_fail_the_plan_in_one_line(
         self, root: Path, dump: tuple[Path, int], capsys: pytest.CaptureFixture[str]
     ) -> None:

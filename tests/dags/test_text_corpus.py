@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {
     "save_every": 0,
 }
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.usefixtures("airflow_database"),
     pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"),  # Airflow's use of pathspec
 ]
@@ -83,7 +84,6 @@ RECIPES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_trains_on_its_real_text_to_below_the_unigram_model(root: Path, recipe: str) -> None:
     source, settings = RECIPES[recipe]

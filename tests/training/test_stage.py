@@ -108,6 +108,7 @@ def undisturbed(inputs: tuple[str, str], tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+@pytest.mark.slow
 def test_killed_run_is_resumed_by_its_like_only_and_ends_as_the_undisturbed_one(
     inputs: tuple[str, str], undisturbed: Path, tmp_path: Path
 ) -> None:
