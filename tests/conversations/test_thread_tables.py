@@ -175,7 +175,7 @@ def test_a_month_that_is_made_again_replaces_its_rows(cloud: CloudWarehouse, tmp
 def table_rows(uri: str) -> int:
     """The rows of the table of comments that are of the dataset at ``uri``, of this version or an earlier one."""
     place = int(hashlib.sha256(uri.encode()).hexdigest()[:15], 16)
-    batches = read_rows("p1.threadmill.comments", ("place_key",), f"place_key = {place}")
+    batches = read_rows("threadmill-test.threadmill.comments", ("place_key",), f"place_key = {place}")
     return sum(batch.num_rows for batch in batches)
 
 
@@ -189,7 +189,7 @@ def test_rows_that_somebody_took_out_are_told_and_loaded_again(cloud: CloudWareh
 
     def emptied(*arguments: Any) -> Iterator[Any]:
         yield from original(*arguments)
-        client.query_and_wait("DELETE FROM `p1.threadmill.comments` WHERE id = 'm1'")
+        client.query_and_wait("DELETE FROM `threadmill-test.threadmill.comments` WHERE id = 'm1'")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(thread_tables, "load_comments", emptied)

@@ -39,7 +39,7 @@ def load(cloud: CloudWarehouse, name: str, table: Table) -> None:
     ]
     config = bigquery.LoadJobConfig(schema=schema, source_format="PARQUET", write_disposition="WRITE_TRUNCATE")
     config.parquet_options = options
-    open_client().load_table_from_uri(uri, f"p1.{DATASET}.{name}", job_config=config).result()
+    open_client().load_table_from_uri(uri, f"threadmill-test.{DATASET}.{name}", job_config=config).result()
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -48,7 +48,7 @@ def test_bigquerys_client_and_duckdb_give_equal_rows(name: str, cloud: CloudWare
     for table, content in case.tables.items():
         load(cloud, table, content)
     config = bigquery.QueryJobConfig(
-        default_dataset=f"p1.{DATASET}",
+        default_dataset=f"threadmill-test.{DATASET}",
         query_parameters=[bigquery.ScalarQueryParameter(key, kind, value) for key, (kind, value) in case.parameters.items()],
     )
     rows = open_client().query(googlesql(case.statement), job_config=config).result()

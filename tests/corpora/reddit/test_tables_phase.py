@@ -54,7 +54,7 @@ def warehouse(cloud: CloudWarehouse, monkeypatch: pytest.MonkeyPatch) -> FakeBig
     cloud.bigquery.forget_jobs()
     monkeypatch.setattr(jobs, "_LOOK_SECONDS", 0.05)
     client = open_client()
-    for name in ("p1.staging", "fh-bigquery.reddit_comments"):
+    for name in ("threadmill-test.staging", "fh-bigquery.reddit_comments"):
         client.delete_dataset(name, delete_contents=True, not_found_ok=True)
         dataset = bigquery.Dataset(name)
         dataset.location = "US"
@@ -78,9 +78,9 @@ def fill(store: Path, tables: Mapping[str, Sequence[dict[str, Any]] | pl.DataFra
         frame.write_parquet(store / "bucket" / f"{name}.parquet")
         schema = [bigquery.SchemaField(column, TYPES[type(kind)]) for column, kind in frame.schema.items()]
         config = bigquery.LoadJobConfig(schema=schema, source_format="PARQUET", write_disposition="WRITE_TRUNCATE")
-        client.load_table_from_uri(f"gs://bucket/{name}.parquet", f"p1.staging.t{name}", job_config=config).result()
+        client.load_table_from_uri(f"gs://bucket/{name}.parquet", f"threadmill-test.staging.t{name}", job_config=config).result()
         client.query(
-            f"CREATE OR REPLACE TABLE `fh-bigquery.reddit_comments.{name}` AS SELECT * FROM `p1.staging.t{name}`"
+            f"CREATE OR REPLACE TABLE `fh-bigquery.reddit_comments.{name}` AS SELECT * FROM `threadmill-test.staging.t{name}`"
         ).result()
 
 
@@ -286,7 +286,7 @@ def test_rows_that_do_not_come_fail_the_task(
     given = reading.read_rows
     monkeypatch.setattr(reading, "read_rows", lambda *arguments: (batch.slice(1) for batch in given(*arguments)))
     with pytest.raises(
-        RemoteWorkError, match=r"BigQuery gave 8 rows of table p1\.threadmill.*\.comments_0 where 9 are; run it again"
+        RemoteWorkError, match=r"BigQuery gave 8 rows of table threadmill-test\.threadmill.*\.comments_0 where 9 are; run it again"
     ):
         tables(tmp_path / "bigquery", SOURCE)
     assert find_manifest(str(tmp_path / "bigquery")) is None
@@ -332,7 +332,7 @@ def test_tables_that_cannot_be_are_told_with_what_there_is(
     warehouse: FakeBigQuery, store: Path, tmp_path: Path, source: str, config: dict[str, str], message: str
 ) -> None:
     fill(store, {"2015_05": [comment(created_utc=MAY)], "bad": [{"created_utc": MAY}]})
-    open_client().query("CREATE VIEW `fh-bigquery.reddit_comments.seen` AS SELECT * FROM `p1.staging.t2015_05`").result()
+    open_client().query("CREATE VIEW `fh-bigquery.reddit_comments.seen` AS SELECT * FROM `threadmill-test.staging.t2015_05`").result()
     with pytest.raises((InputError, ConfigError), match=message) as caught:
         tables(tmp_path / "comments", source, **config)
     assert "\n" not in str(caught.value)
