@@ -286,7 +286,7 @@ def test_rows_that_do_not_come_fail_the_task(
     given = reading.read_rows
     monkeypatch.setattr(reading, "read_rows", lambda *arguments: (batch.slice(1) for batch in given(*arguments)))
     with pytest.raises(
-        RemoteWorkError, match=r"BigQuery gave 8 rows of table threadmill-test\.threadmill.*\.comments_0 where 9 are; run it again"
+        RemoteWorkError, match=r"BigQuery gave 8 rows of table threadmill-test\..*\.comments_0 where 9 are; run it again"
     ):
         tables(tmp_path / "bigquery", SOURCE)
     assert find_manifest(str(tmp_path / "bigquery")) is None
@@ -332,7 +332,8 @@ def test_tables_that_cannot_be_are_told_with_what_there_is(
     warehouse: FakeBigQuery, store: Path, tmp_path: Path, source: str, config: dict[str, str], message: str
 ) -> None:
     fill(store, {"2015_05": [comment(created_utc=MAY)], "bad": [{"created_utc": MAY}]})
-    open_client().query("CREATE VIEW `fh-bigquery.reddit_comments.seen` AS SELECT * FROM `threadmill-test.staging.t2015_05`").result()
+    view = "CREATE VIEW `fh-bigquery.reddit_comments.seen` AS SELECT * FROM `threadmill-test.staging.t2015_05`"
+    open_client().query(view).result()
     with pytest.raises((InputError, ConfigError), match=message) as caught:
         tables(tmp_path / "comments", source, **config)
     assert "\n" not in str(caught.value)
