@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
@@ -40,7 +41,13 @@ def main(dag_id: str, conf: Mapping[str, Any]) -> None:
     dag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"]).dags[dag_id]
     dag.params.update(conf)
     results = Results()
-    context: Any = {"params": dag.params.validate(), "ti": results, "outlet_events": OutletEventAccessors()}
+    context: Any = {
+        "dag": dag,
+        "dag_run": SimpleNamespace(run_type="manual"),
+        "params": dag.params.validate(),
+        "ti": results,
+        "outlet_events": OutletEventAccessors(),
+    }
     for node in dag.topological_sort():
         task: Any = node.prepare_for_execution()  # type: ignore[union-attr]
         task.render_template_fields(context)
