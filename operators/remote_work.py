@@ -12,7 +12,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from operators.google import cloud_access, is_remote
 from operators.library import library_calls
 from threadmill.cloud.identity import RunIdentity
-from threadmill.cloud.work import MOST_FAULTS, Look, Waiting, service, settle
+from threadmill.cloud.stopping import cancel_all
+from threadmill.cloud.work import MOST_FAULTS, Look, Waiting, cancel, service, settle
 from threadmill.engine.site import Site, local_site, settings_site
 from threadmill.errors import RemoteWorkError
 from threadmill.settings import get_settings
@@ -76,7 +77,7 @@ class RemoteWorkTrigger(BaseTrigger):
 
     def _cancel(self) -> None:
         with cloud_access():
-            service(self.waiting["kind"]).cancel(self._handle)
+            cancel(Waiting(**{**self.waiting, "handle": self._handle}))
 
 
 class RemoteWorkOperator(BaseOperator):
@@ -118,10 +119,11 @@ class RemoteWorkOperator(BaseOperator):
         return self.execute(context)
 
     def on_kill(self) -> None:
-        """Cancels what was just started, where the task ends before it is deferred."""
+        """Cancels what this process waits for itself, and what was just started, where the task ends before it is deferred."""
+        cancel_all()
         if self._waiting is not None:
             with cloud_access(), suppress(RemoteWorkError):
-                service(self._waiting.kind).cancel(self._waiting.handle)
+                cancel(self._waiting)
 
     def _defer(self, waiting: Waiting) -> None:
         trigger = RemoteWorkTrigger(waiting.to_json())

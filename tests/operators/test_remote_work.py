@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.operators import made_service
 from tests.operators.contexts import context
 from tests.operators.dag_files import dag_of
 from threadmill.cloud import work
+from threadmill.cloud.stopping import cancelled_at_stop
 from threadmill.cloud.work import JOBS, Waiting
 from threadmill.datasets.manifest import read_manifest
 from threadmill.engine.phases import Phase, StageRun, TasksPhase
@@ -122,6 +123,20 @@ def test_a_user_who_ends_a_deferred_task_cancels_the_job() -> None:
     made_service.JOBS["job-1"] = made_service.Job()
     asyncio.run(RemoteWorkTrigger(WAITING.to_json()).on_kill())
     assert made_service.JOBS["job-1"].state == "CANCELLED"
+
+
+def test_all_that_is_under_way_is_cancelled_together(tmp_path: Path) -> None:
+    made_service.JOBS.update({name: made_service.Job() for name in ("job-1", "job-2", "job-3")})
+    waiting = replace(WAITING, beside=[{"id": "job-2"}, {"id": "job-3"}])
+    asyncio.run(RemoteWorkTrigger(json.loads(json.dumps(waiting.to_json()))).on_kill())
+    assert [job.state for job in made_service.JOBS.values()] == ["CANCELLED"] * 3
+
+
+def test_a_task_that_waits_itself_cancels_that_when_it_is_killed(root: Path, tmp_path: Path) -> None:
+    cancelled: list[str] = []
+    with cancelled_at_stop("a job on Flink", lambda: cancelled.append("job")):
+        numbers(root, tmp_path).on_kill()
+    assert cancelled == ["job"]
 
 
 def test_an_operator_defers_and_goes_on_when_the_work_is_over(root: Path, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ looks with `look`. Both then `settle` it, and go on: what is done is found by it
 import importlib
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol, cast
 
+from threadmill.cloud.stopping import cancelled_at_stop
 from threadmill.datasets import storage
 from threadmill.datasets.digest import canonical_json
 from threadmill.errors import RemoteWorkError, ThreadmillError, not_installed
@@ -41,6 +42,7 @@ class Waiting:
         url: its page in the cloud console, "" for none.
         output: URI of the dataset that it works for.
         seconds: between two looks.
+        beside: handles of other work of the service that is under way for the same output, and is cancelled with it.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Waiting:
     output: str
     url: str = ""
     seconds: float = 20.0
+    beside: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def pause(self) -> float:
@@ -57,7 +60,7 @@ class Waiting:
 
     def to_json(self) -> dict[str, Any]:
         """JSON, for a trigger."""
-        return {**asdict(self), "handle": dict(self.handle)}
+        return {**asdict(self), "handle": dict(self.handle), "beside": [dict(handle) for handle in self.beside]}
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ def wait(waiting: Waiting) -> None:
     """Waits until the work is over and settles it; cancels it where this process is asked to stop meanwhile."""
     functions, handle = service(waiting.kind), waiting.handle
     log.info("waiting for %s %s", waiting.what, waiting.url)
-    try:
+    with cancelled_at_stop(waiting.what, lambda: cancel(replace(waiting, handle=handle))):
         while True:
             found = _patient_look(functions, handle, waiting.pause)
             for line in found.lines:
@@ -165,10 +168,19 @@ def wait(waiting: Waiting) -> None:
                 break
             handle = found.handle or handle
             time.sleep(waiting.pause)
-    except (KeyboardInterrupt, SystemExit):
-        functions.cancel(handle)
-        raise
     settle(waiting)
+
+
+def cancel(waiting: Waiting) -> None:
+    """Asks for the end of the work, and of what is under way beside it; one that cannot be asked keeps none from it."""
+    functions, errors = service(waiting.kind), []
+    for handle in (waiting.handle, *waiting.beside):
+        try:
+            functions.cancel(handle)
+        except ThreadmillError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _patient_look(functions: Service, handle: Mapping[str, Any], seconds: float) -> Look:

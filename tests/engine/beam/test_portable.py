@@ -147,10 +147,14 @@ run_stage(NumbersStage(sys.argv[1]), sys.argv[2], name="numbers")
 """
 
 
-def launch(control: Path, folder: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-c", LAUNCHER, str(control), str(folder)], cwd=REPOSITORY, stderr=subprocess.DEVNULL
-    )
+# As the process of a task of Airflow's, which calls the operator's on_kill and goes on, until it is killed.
+ASKED_BY_AIRFLOW = LAUNCHER.replace("sys.exit(143)", "cancel_all()").replace(
+    "import sys, signal", "import sys, signal\nfrom threadmill.cloud.stopping import cancel_all"
+)
+
+
+def launch(control: Path, folder: Path, code: str = LAUNCHER) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", code, str(control), str(folder)], cwd=REPOSITORY, stderr=subprocess.DEVNULL)
 
 
 def test_a_worker_that_is_killed_costs_a_retry_and_no_byte(control: Path, tmp_path: Path, use_prism: Prism) -> None:
@@ -192,13 +196,16 @@ def test_a_pool_that_is_restarted_goes_on_from_the_receipts(
     assert again == set(range(6)) - {int(index) for index in done}
 
 
-def test_a_launcher_that_is_asked_to_stop_cancels_its_job(control: Path, tmp_path: Path, use_prism: Prism) -> None:
+@pytest.mark.parametrize(("code", "ends_with"), [(LAUNCHER, 143), (ASKED_BY_AIRFLOW, 1)], ids=["exit", "on_kill"])
+def test_a_launcher_that_is_asked_to_stop_cancels_its_job(
+    code: str, ends_with: int, control: Path, tmp_path: Path, use_prism: Prism
+) -> None:
     use_prism()
     (control / "wait-2").touch()
-    launcher = launch(control, tmp_path / "there")
+    launcher = launch(control, tmp_path / "there", code)
     worker_at_work(control, 2)
     launcher.terminate()
-    assert launcher.wait(60) == 143
+    assert launcher.wait(60) == ends_with
     assert states(use_prism)[-1] in ("CANCELLED", "CANCELLING")
     (control / "wait-2").unlink()
 

@@ -7,7 +7,7 @@ from threadmill.warehouse.bigquery.concurrency import side_by_side
 def work(log: list[str], name: str, steps: int) -> Iterator[Waiting]:
     for step in range(steps):
         log.append(f"begin {name}{step}")
-        yield Waiting("bigquery", {}, f"{name}{step}", "out")
+        yield Waiting("bigquery", {"job": f"{name}{step}"}, f"{name}{step}", "out")
         log.append(f"end {name}{step}")
 
 
@@ -21,6 +21,11 @@ def test_all_works_begin_before_any_is_waited_for_and_each_goes_on_in_its_order(
     for name, count in (("a", 2), ("b", 1), ("c", 3)):
         own = [line for line in log if f" {name}" in line]
         assert own == [f"{what} {name}{step}" for step in range(count) for what in ("begin", "end")]
+
+
+def test_who_waits_for_one_knows_of_the_others_so_that_all_can_be_cancelled() -> None:
+    steps = side_by_side([work([], "a", 1), work([], "b", 2)])
+    assert [[handle["job"] for handle in waiting.beside] for waiting in steps] == [["b0"], [], []]
 
 
 def test_no_work_is_no_wait() -> None:

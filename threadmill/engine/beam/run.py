@@ -15,6 +15,7 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.runner import create_runner
 
+from threadmill.cloud.stopping import cancelled_at_stop
 from threadmill.cloud.work import Waiting
 from threadmill.datasets import storage
 from threadmill.datasets.lock import writer_lock
@@ -33,6 +34,8 @@ _JobState = beam_job_api_pb2.JobState
 _ENDED = {_JobState.DONE, _JobState.FAILED, _JobState.CANCELLED, _JobState.DRAINED, _JobState.UPDATED}
 _IN_PROCESS = "FnApiRunner"  # one thread of this process: for tests, and to find faults
 _SECONDS = 60  # that a job service may take to answer
+# A stream of states is silent for hours: whether its server is still there is asked, as seldom as servers allow by default.
+_ALIVE = (("grpc.keepalive_time_ms", 360_000), ("grpc.keepalive_timeout_ms", 20_000))
 
 
 def task_steps(stage: MapStage, tasks: Sequence[Task], run: StageRun) -> Iterator[Waiting]:
@@ -84,15 +87,12 @@ def _in_process() -> Any:
 
 def _wait(result: Any, what: str) -> None:
     try:
-        state = result.wait_until_finish()
+        with cancelled_at_stop(what, result.cancel):
+            state = result.wait_until_finish()
     except Exception as error:
         if "CANCELLED" in str(error):
             raise RemoteCancelledError(f"{what} was cancelled; run it again to do what is missing") from None
         raise _fault(error, what) from error
-    except BaseException:  # KeyboardInterrupt, SystemExit, and Airflow's time-out of a task
-        log.warning("%s is cancelled, since its launcher is asked to stop", what)
-        result.cancel()
-        raise
     log.info("%s is %s", what, state)
 
 
@@ -134,7 +134,7 @@ class _Jobs:
 
     def __init__(self, endpoint: str, name: str) -> None:
         self._endpoint, self._name = endpoint, name
-        self._channel = grpc.insecure_channel(endpoint) if endpoint else None
+        self._channel = grpc.insecure_channel(endpoint, options=_ALIVE) if endpoint else None
         self._service: Any = beam_job_api_pb2_grpc.JobServiceStub(self._channel) if endpoint else None
 
     def __enter__(self) -> "_Jobs":
@@ -172,7 +172,7 @@ class _Jobs:
         for job_id in self._active():
             if loopback:
                 log.warning("cancelling the job %s of a launcher that is gone, and its workers with it", job_id)
-                self._service.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=job_id), timeout=_SECONDS)
+                self._cancel(job_id)
             else:
                 log.info("waiting for the job %s, which an earlier launcher left running", job_id)
             self._wait(job_id)
@@ -193,14 +193,15 @@ class _Jobs:
 
     def _wait(self, job_id: str) -> None:
         try:
-            for event in self._service.GetStateStream(beam_job_api_pb2.GetJobStateRequest(job_id=job_id)):
-                if event.state in _ENDED:
-                    return
+            with cancelled_at_stop(f"the job {job_id}", lambda: self._cancel(job_id)):
+                for event in self._service.GetStateStream(beam_job_api_pb2.GetJobStateRequest(job_id=job_id)):
+                    if event.state in _ENDED:
+                        return
         except grpc.RpcError as error:
             raise RemoteWorkError(f"the job service at {self._endpoint} is gone ({_reason(error)}); run it again") from error
-        except (KeyboardInterrupt, SystemExit):
-            self._service.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=job_id), timeout=_SECONDS)
-            raise
+
+    def _cancel(self, job_id: str) -> None:
+        self._service.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=job_id), timeout=_SECONDS)
 
 
 def _reason(error: grpc.RpcError) -> str:

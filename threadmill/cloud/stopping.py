@@ -1,0 +1,53 @@
+"""What this process waits for elsewhere, and does not leave behind when it is asked to stop."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 4.0  # for all cancellations: Airflow kills a task five seconds after it has asked it to stop
+_under_way: dict[object, tuple[str, Callable[[], None]]] = {}
+
+
+@contextmanager
+def cancelled_at_stop(what: str, cancel: Callable[[], None]) -> Iterator[None]:
+    """Cancels what is waited for within the block, where this process is asked to stop meanwhile: by KeyboardInterrupt,
+    SystemExit, Airflow's time-out of a task, or `cancel_all`.
+
+    Args:
+        what: for people.
+        cancel: asks for the end of the work, and does not wait for it.
+    """
+    place = object()
+    _under_way[place] = what, cancel
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        log.warning("%s is cancelled, since its launcher is asked to stop", what)
+        cancel()
+        raise
+    finally:
+        del _under_way[place]
+
+
+def cancel_all() -> None:
+    """Cancels all that this process waits for. For handlers of signals: the calls are made in other threads, since the one
+    that was interrupted may hold their locks.
+    """
+    threads = [Thread(target=_cancel, args=work, daemon=True) for work in _under_way.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_SECONDS)
+
+
+def _cancel(what: str, cancel: Callable[[], None]) -> None:
+    log.warning("%s is cancelled, since its launcher is asked to stop", what)
+    try:
+        cancel()
+    except Exception:
+        log.exception("%s could not be cancelled: see to it", what)
