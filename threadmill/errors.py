@@ -22,16 +22,6 @@ class ConfigError(ThreadmillError):
     """A setting or parameter is wrong; the same call cannot succeed."""
 
 
-def not_installed(what: str, error: ModuleNotFoundError) -> ConfigError:
-    """The error where ``what`` needs a package of the extra `gcp`. The public index has another project's `threadmill`, so none
-    is to be installed by that name.
-    """
-    return ConfigError(
-        f"{what} needs {error.name}, which is not installed: install this project with its extra gcp (in the checkout, "
-        "pip install -e '.[gcp]' -c constraints.txt; else its wheel)"
-    )
-
-
 class InputError(ThreadmillError):
     """An input is missing, empty, truncated or malformed; the same call cannot succeed."""
 

@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from tests.fakes.faults import Fault, Faults
 from tests.fakes.rest import Answer, Lost, Request, RestServer
@@ -88,8 +88,8 @@ class StartedJob:
         return f"load {table['datasetId']}.{table['tableId']}"
 
 
-class FakeBigQuery:
-    """The server.
+class FakeBigQuery(RestServer):
+    """The server, for BIGQUERY_EMULATOR_HOST.
 
     Attributes:
         faults: what it does on purpose.
@@ -97,16 +97,11 @@ class FakeBigQuery:
     """
 
     def __init__(self, backend: Backend) -> None:
+        super().__init__()
         self.backend = backend
         self.faults = Faults()
         self.jobs: dict[str, StartedJob] = {}
         self._lock = threading.Lock()
-        self._server = RestServer(self._handle)
-
-    @property
-    def url(self) -> str:
-        """For BIGQUERY_EMULATOR_HOST."""
-        return self._server.url
 
     @property
     def grpc(self) -> str:
@@ -123,15 +118,12 @@ class FakeBigQuery:
         with self._lock:
             self.jobs.clear()
 
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stop()
+    def stop(self) -> None:
+        """Answers no more, nor does what stands behind it."""
+        super().stop()
         self.backend.stop()
 
-    def _handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Answer:
         match = _PATH.fullmatch(request.path)
         if match is None:
             return self.backend.answer(request)

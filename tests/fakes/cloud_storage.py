@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from tests.fakes.bucket_files import Bucket, BucketFiles, Preconditions, Refusal, Staged, StoredObject
@@ -73,8 +73,8 @@ class Change:
     generation: int
 
 
-class FakeCloudStorage:
-    """The server.
+class FakeCloudStorage(RestServer):
+    """The server, for STORAGE_EMULATOR_HOST.
 
     Attributes:
         files: the buckets and objects.
@@ -85,6 +85,7 @@ class FakeCloudStorage:
     """
 
     def __init__(self, root: Path, *, port: int = 0, faults: Faults | None = None) -> None:
+        super().__init__(port)
         self.files = BucketFiles(Path(root))
         self.faults = faults or Faults()
         self.ledger: list[Change] = []
@@ -92,27 +93,6 @@ class FakeCloudStorage:
         self.rewrite_bytes = 1 << 40
         self.uploads: dict[str, Upload] = {}
         self._rewrites: dict[str, int] = {}
-        self._server = RestServer(self.handle, port)
-
-    @property
-    def url(self) -> str:
-        """What STORAGE_EMULATOR_HOST is to say."""
-        return self._server.url
-
-    def start(self) -> Self:
-        """Begins to answer."""
-        self._server.start()
-        return self
-
-    def stop(self) -> None:
-        """Answers no more."""
-        self._server.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
 
     def make_bucket(self, name: str, location: str = "US") -> str:
         """A new bucket; returns its URI."""

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from google.cloud import dataflow
 from google.protobuf import json_format
@@ -133,8 +133,8 @@ class Refused(Exception):
         self.code = code
 
 
-class FakeDataflow:
-    """The service. Threads may call it side by side.
+class FakeDataflow(RestServer):
+    """The service, for THREADMILL_DATAFLOW_ENDPOINT. Threads may call it side by side.
 
     Args:
         execute: run what is submitted.
@@ -144,30 +144,16 @@ class FakeDataflow:
     def __init__(
         self, *, execute: bool = False, environment: dict[str, str] | None = None, faults: Faults | None = None, port: int = 0
     ) -> None:
+        super().__init__(port)
         self.faults, self.ledger = faults or Faults(), Ledger()
-        self._server = RestServer(self.handle, port)
         self._machine = Machine(environment or {}) if execute else None
         self._lock = threading.RLock()
 
-    @property
-    def url(self) -> str:
-        """What THREADMILL_DATAFLOW_ENDPOINT is to be."""
-        return self._server.url
-
-    def start(self) -> Self:
-        self._server.start()
-        return self
-
     def stop(self) -> None:
-        self._server.stop()
+        """Answers no more, and ends what runs."""
+        super().stop()
         if self._machine is not None:
             self._machine.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
 
     def handle(self, request: Request) -> Answer:
         """Answers one call."""

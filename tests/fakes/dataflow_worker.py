@@ -27,7 +27,7 @@ def main() -> None:
         answer: dict[str, Any] = {"error": "", "counters": {}}
         try:
             answer["counters"] = run(json.loads(line)["pipeline"])
-        except BaseException:
+        except (Exception, SystemExit):
             answer["error"] = traceback.format_exc()
         answer["seconds"] = time.monotonic() - started
         answers.write(json.dumps(answer) + "\n")

@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,25 +57,42 @@ class Answer:
         return self.content if self.json is None else json.dumps(self.json).encode()
 
 
-class RestServer:
-    """Answers with ``handle``, each call in a thread, on a port of 127.0.0.1; ``handle`` raises Lost to answer nothing."""
+class RestServer(ABC):
+    """A server on a port of 127.0.0.1, which answers each call in a thread.
 
-    def __init__(self, handle: Callable[[Request], Answer], port: int = 0) -> None:
+    Args:
+        port: 0 for one that is free.
+    """
+
+    def __init__(self, port: int = 0) -> None:
         self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.handle = handle
+        self._server.handle = self.handle
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
+        """What the variable that names the server is to be."""
         return f"http://localhost:{self._server.server_address[1]}"
 
     def start(self) -> Self:
+        """Begins to answer."""
         self._thread.start()
         return self
 
     def stop(self) -> None:
+        """Answers no more."""
         self._server.shutdown()
         self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    @abstractmethod
+    def handle(self, request: Request) -> Answer:
+        """Answers one call; raises Lost where the caller is to hear nothing."""
 
 
 class _Server(ThreadingHTTPServer):

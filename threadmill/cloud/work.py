@@ -4,17 +4,17 @@ A stage's run yields `Waiting` while a service is at work. The shell waits with 
 looks with `look`. Both then `settle` it, and go on: what is done is found by its name.
 """
 
-import importlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol, cast
 
+from threadmill.cloud.extra import extra_module
 from threadmill.cloud.stopping import cancelled_at_stop
 from threadmill.datasets import storage
 from threadmill.datasets.digest import canonical_json
-from threadmill.errors import RemoteWorkError, ThreadmillError, not_installed
+from threadmill.errors import RemoteWorkError, ThreadmillError
 from threadmill.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -126,10 +126,7 @@ def service(kind: str) -> Service:
     Raises:
         ConfigError: the packages of it are not installed.
     """
-    try:
-        return cast(Service, importlib.import_module(_SERVICES[kind]))
-    except ModuleNotFoundError as error:
-        raise not_installed(kind, error) from error
+    return cast(Service, extra_module(_SERVICES[kind], kind))
 
 
 def settle(waiting: Waiting) -> JobRecord:

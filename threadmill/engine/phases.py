@@ -4,12 +4,12 @@ A phase is run again from its beginning whenever its stage's run is taken up: af
 what is there (receipts, a manifest, a job of the name that it would give) before it starts anything.
 """
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from threadmill.cloud.extra import extra_module
 from threadmill.cloud.work import Waiting
 from threadmill.datasets import storage
 from threadmill.datasets.lock import writer_lock
@@ -18,7 +18,6 @@ from threadmill.engine.local import available_workers, run_tasks
 from threadmill.engine.progress import Progress
 from threadmill.engine.receipts import collect_receipts, mark_unfinished, write_receipt
 from threadmill.engine.site import Site
-from threadmill.errors import not_installed
 
 if TYPE_CHECKING:
     from threadmill.engine.stage import MapStage, Plan, Stage, Task
@@ -114,8 +113,5 @@ class StagePhase(Phase):
 
 
 def _engine(name: str) -> "Callable[[MapStage, Sequence[Task], StageRun], Iterator[Waiting]]":
-    try:
-        module = importlib.import_module(_ENGINES[name])
-    except ModuleNotFoundError as error:
-        raise not_installed(f"engine {name}", error) from error
+    module = extra_module(_ENGINES[name], f"engine {name}")
     return cast("Callable[[MapStage, Sequence[Task], StageRun], Iterator[Waiting]]", module.task_steps)

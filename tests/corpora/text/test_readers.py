@@ -100,7 +100,6 @@ def test_a_cut_parquet_file_is_told(tmp_path: Path) -> None:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    pytest.importorskip("datasets")
 
 
 def test_a_saved_dataset_keeps_its_splits(tmp_path: Path, hub: None) -> None:

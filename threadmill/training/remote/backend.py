@@ -1,12 +1,11 @@
 """What an accelerator's service must do for an attempt, so that Cloud TPU, Vertex AI and others are interchangeable."""
 
-import importlib
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from threadmill.cloud.extra import extra_module
 from threadmill.cloud.work import Waiting
 from threadmill.engine.phases import StageRun
-from threadmill.errors import not_installed
 from threadmill.training.remote.attempts import AttemptFolder
 from threadmill.training.remote.spec import RemoteStage
 
@@ -66,7 +65,4 @@ def accelerator(trainer: str) -> Accelerator:
     Raises:
         ConfigError: the packages of it are not installed.
     """
-    try:
-        return cast(Accelerator, importlib.import_module(_ACCELERATORS[trainer]))
-    except ModuleNotFoundError as error:
-        raise not_installed(trainer, error) from error
+    return cast(Accelerator, extra_module(_ACCELERATORS[trainer], trainer))
