@@ -48,7 +48,7 @@ test-interop: install ## read what we write with the software of others, and tra
 
 test-cloud: install ## run the DAGs against servers that speak as Google Cloud does, and Beam's Prism, in environments of their own
 	@PYTHON=$(PYTHON) UV="$(BIN)/python -m uv" tests/cloud/make_tools .tools
-	@TOOLS=.tools $(BIN)/python -m pytest -n 2 --dist loadfile -m cloud
+	@TOOLS=.tools $(BIN)/python -m pytest -n 2 --dist loadfile -m 'cloud and not keras'
 	@cat .tools/faults.txt
 
 lint: install ## check style, imports and types

@@ -24,6 +24,7 @@ from threadmill.engine.site import local_site
 _WARM_UP = 5_000
 _MILLION = 1e6
 _OBJECTIVES = ("bert", "roberta", "seq2seq", "causal")
+_SIGNATURES = {"signatures_exact": "exact", "signatures_near": "near"}
 _OUTPUT = Path(__file__).parents[1] / "threadmill" / "pricing" / "rates.toml"
 
 
@@ -58,14 +59,15 @@ def _measure(folder: Path, comments: int) -> dict[str, dict[str, float]]:
     folder.mkdir(parents=True)
     write_sample(str(folder), comments=comments, start="2006-01")
     dump = str(folder / "RC_2006-01.zst")
-    place = {name: str(folder / name) for name in ("comments", "threads", "conversations", "signatures", "vocabulary", "corpus")}
+    place = {name: str(folder / name) for name in ("comments", "threads", "conversations", *_SIGNATURES, "vocabulary", "corpus")}
     costs = {
         "ingest": _run(IngestStage((dump,)), place["comments"]),
         "threads": _run(lambda: ThreadsStage((place["comments"],)), place["threads"]),
         "conversations": _run(lambda: ConversationsStage(place["threads"]), place["conversations"]),
-        "signatures": _run(
-            lambda: SignaturesStage(place["conversations"], DeduplicationConfig(deduplication="exact")), place["signatures"]
-        ),
+        **{
+            name: _run(SignaturesStage(place["conversations"], DeduplicationConfig(deduplication=kind)), place[name])
+            for name, kind in _SIGNATURES.items()
+        },
         "corpus": _run(lambda: CorpusStage((dump,), _sample_corpus(find_recipe("default").corpus)), place["corpus"]),
     }
     _run(lambda: VocabularyStage([place["conversations"]], VocabularyConfig(vocab_size=8192)), place["vocabulary"])
@@ -75,7 +77,7 @@ def _measure(folder: Path, comments: int) -> dict[str, dict[str, float]]:
         "cpu_seconds_per_million_comments": {
             name: costs[name] / comments * _MILLION for name in ("ingest", "threads", "conversations")
         },
-        "cpu_seconds_per_million_examples": {"signatures": costs["signatures"] / examples * _MILLION},
+        "cpu_seconds_per_million_examples": {name: costs[name] / examples * _MILLION for name in _SIGNATURES},
         "cpu_seconds_per_gigabyte": {"corpus": costs["corpus"] / (_text_bytes(manifests["corpus"]) / 1e9)},
         "bytes_per_comment": {
             "dump_zst": os.path.getsize(dump) / comments,
@@ -85,7 +87,7 @@ def _measure(folder: Path, comments: int) -> dict[str, dict[str, float]]:
         },
         "bytes_per_example": {
             "conversations": _bytes(manifests["conversations"]) / examples,
-            "signatures": _bytes(manifests["signatures"]) / examples,
+            **{name: _bytes(manifests[name]) / examples for name in _SIGNATURES},
         },
         "sample": {"examples_per_comment": examples / comments},
     }

@@ -298,7 +298,7 @@ class DeduplicateOperator(StageOperator):
         return self.conversations if context["params"]["deduplication"] == "none" else super().execute(context)
 
 
-class CheckConversationsOperator(BaseOperator):
+class CheckConversationsOperator(RemoteWorkOperator):
     """Fails the run where the conversations are outside the limits.
 
     Args:
@@ -309,20 +309,20 @@ class CheckConversationsOperator(BaseOperator):
     ui_color = "#e6f4ea"
 
     def __init__(self, *, conversations: str, previous: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"pool": pool_of("warehouse"), **kwargs})
         self.conversations, self.previous = conversations, previous
 
-    def execute(self, context: "Context") -> None:
+    def steps(self, context: "Context") -> Generator[Waiting, None, None]:
         """Measures, shows the table, and judges."""
-        from threadmill.conversations.checks import check_conversations
+        from threadmill.conversations.checks import conversation_check_steps
         from threadmill.datasets.gate import enforce
 
-        with library_calls():
-            checks = check_conversations(
-                self.conversations,
-                picked(context["params"]).conversation_limits,
-                previous=self.previous,
-                memory_limit=get_settings().memory_limit,
-            )
-            enforce(checks, "checks of conversations")
+        checks = yield from conversation_check_steps(
+            self.conversations,
+            picked(context["params"]).conversation_limits,
+            previous=self.previous,
+            site=run_site(context),
+            memory_limit=get_settings().memory_limit,
+        )
+        enforce(checks, "checks of conversations")
         log.info("check_conversations: %d checks passed", len(checks))

@@ -99,9 +99,12 @@ def test_nothing_is_left_running_or_half_done(run: DagRun, cloud: GoogleCloud) -
 
 
 def test_a_second_run_finds_all_done(run: DagRun, cloud: GoogleCloud) -> None:
-    jobs = len(cloud.dataflow.ledger.jobs), dict(cloud.bigquery.runs), len(cloud.tpu.ledger.entries)
+    jobs, statements = (len(cloud.dataflow.ledger.jobs), len(cloud.tpu.ledger.entries)), cloud.bigquery.runs
     assert run_dag(SMALL).state == "success"
-    assert (len(cloud.dataflow.ledger.jobs), dict(cloud.bigquery.runs), len(cloud.tpu.ledger.entries)) == jobs
+    assert (len(cloud.dataflow.ledger.jobs), len(cloud.tpu.ledger.entries)) == jobs
+    added = cloud.bigquery.runs - statements
+    assert [what for what in added if "check_comments" not in what] == [], "but the checks, which each run makes anew"
+    assert [what for what in added if what.startswith(("load", "MERGE"))] == [], "the table of comments is filled"
 
 
 def test_the_settings_are_those_of_the_cloud(cloud: GoogleCloud) -> None:

@@ -26,10 +26,10 @@ ROUND = Rates(
     "by hand",
     {
         "cpu_seconds_per_million_comments": {"ingest": 21.6, "threads": 36.0, "conversations": 72.0},
-        "cpu_seconds_per_million_examples": {"signatures": 36.0},
+        "cpu_seconds_per_million_examples": {"signatures_exact": 36.0, "signatures_near": 72.0},
         "cpu_seconds_per_gigabyte": {"corpus": 360.0},
         "bytes_per_comment": {"comments": 100.0, "comments_in_bigquery": 2.0**30 / 1e6, "threads": 100.0},
-        "bytes_per_example": {"conversations": 500.0, "signatures": 16.0},
+        "bytes_per_example": {"conversations": 500.0, "signatures_exact": 16.0, "signatures_near": 160.0},
         **{f"records_{name}": RECORDS for name in ("bert", "roberta", "seq2seq", "causal")},
     },
 )
@@ -98,6 +98,18 @@ def test_bigquery_is_priced_by_the_bytes_of_the_comments() -> None:
     assert line(found, "all", "BigQuery Storage Read").quantity == pytest.approx(200 / 1024)
     assert line(found, "all", "BigQuery storage").quantity == pytest.approx(100)
     assert not [one for one in found.lines if one.stage == "ingest" and "BigQuery" in one.item]  # a dump is not queried
+
+
+def test_near_duplicates_are_compared_and_then_looked_for_across_the_splits() -> None:
+    examples = 100e6 * 727_013_715 / 3_680_746_776
+    exact, near = (estimate(plan(deduplication=kind), deployed()) for kind in ("exact", "near"))
+    assert line(exact, "deduplicate", "BigQuery queries").quantity == pytest.approx(examples * 16 * 2 / 2**40)
+    assert line(near, "deduplicate", "BigQuery queries").quantity == pytest.approx(examples * 160 * 2 / 2**40)
+    assert line(near, "check_conversations", "BigQuery queries").quantity == pytest.approx(examples * 160 * 3 / 2**40)
+    signing = line(near, "signatures", "Dataflow vCPUs").quantity
+    assert signing > line(exact, "signatures", "Dataflow vCPUs").quantity
+    assert line(near, "check_conversations", "Dataflow vCPUs").quantity == signing
+    assert not [one for one in exact.lines if one.stage == "check_conversations"]
 
 
 def test_what_bigquery_said_counts_instead() -> None:

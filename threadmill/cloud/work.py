@@ -6,9 +6,9 @@ looks with `look`. Both then `settle` it, and go on: what is done is found by it
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from threadmill.cloud.extra import extra_module
 from threadmill.cloud.stopping import cancelled_at_stop
@@ -18,6 +18,7 @@ from threadmill.errors import RemoteWorkError, ThreadmillError
 from threadmill.settings import get_settings
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MOST_FAULTS = 30  # looks that fail one after the other before the wait is given up: ten minutes
 JOBS = ".jobs"  # the folder, in an output's, of what is known of the jobs that work for it
@@ -166,6 +167,15 @@ def wait(waiting: Waiting) -> None:
             handle = found.handle or handle
             time.sleep(waiting.pause)
     settle(waiting)
+
+
+def finish(steps: Generator[Waiting, None, T]) -> T:
+    """Goes through steps of which some are remote work, and waits for each; returns their result."""
+    while True:
+        try:
+            wait(next(steps))
+        except StopIteration as end:
+            return cast(T, end.value)
 
 
 def cancel(waiting: Waiting) -> None:

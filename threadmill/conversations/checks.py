@@ -1,13 +1,14 @@
 """What a dataset of conversations must hold to, before anything is trained on it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from threadmill.cloud.work import Waiting, finish
 from threadmill.config import pick_settings
 from threadmill.conversations.config import SPLITS
 from threadmill.conversations.drift import Change, chance_variation, length_changes, total_variation
@@ -26,6 +27,7 @@ from threadmill.conversations.yields import comments_of, first_made, inputs_ther
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.gate import Check, between
 from threadmill.datasets.manifest import Manifest
+from threadmill.engine.site import Site, settings_site, shell_identity
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -47,6 +49,7 @@ def check_conversations(
     comments_read: int | None = None,
     *,
     previous: str = "",
+    site: Site | None = None,
     memory_limit: str = "1GB",
 ) -> list[Check]:
     """Measures the conversations at ``uri``, shard by shard, and judges them by ``limits``.
@@ -57,21 +60,38 @@ def check_conversations(
         comments_read: the comments that the yield is a fraction of; by default those that the dataset was made from,
             without those that were only context.
         previous: URI of an earlier conversations dataset, such as the month before's, to measure drift against; "" for none.
-        memory_limit: what the warehouse may hold before it spills.
+        site: whose engine and warehouse look for near-duplicates; as the settings say by default.
+        memory_limit: what a warehouse on this machine may hold before it spills.
 
     Raises:
         InputError: no dataset there, or not one of conversations.
         IntegrityError: a damaged shard.
+        RemoteWorkError: a service failed; the same call can succeed later.
     """
+    return finish(conversation_check_steps(uri, limits, comments_read, previous=previous, site=site, memory_limit=memory_limit))
+
+
+def conversation_check_steps(
+    uri: str,
+    limits: ConversationLimits,
+    comments_read: int | None = None,
+    *,
+    previous: str = "",
+    site: Site | None = None,
+    memory_limit: str = "1GB",
+) -> Generator[Waiting, None, list[Check]]:
+    """As `check_conversations`, but yields remote work instead of waiting for it; called again, it finds what is done."""
+    site = site or settings_site(shell_identity("check_conversations", uri))
     dataset = Dataset.open(uri, *CONVERSATIONS)
     earlier = Dataset.open(previous, *CONVERSATIONS) if previous else None
+    near_duplicates = yield from _near_duplicates_check(dataset, limits, memory_limit, site)
     found = _measure(dataset)
     comments = comments_read if comments_read is not None else comments_of(dataset.manifest)
     checks = [
         between("examples", found.examples, least=limits.min_examples),
         _yield_check(found, limits, comments),
         _shared_threads_check(dataset, found, limits),
-        *_near_duplicates_check(dataset, limits, memory_limit),
+        *near_duplicates,
         _tombstones_check(dataset.manifest, found, limits),
         *_split_checks(dataset.manifest, found, limits),
     ]
@@ -127,7 +147,9 @@ def _yield_check(found: _Measures, limits: ConversationLimits, comments: int | N
     return between("examples a comment", rate, limits.min_yield, limits.max_yield, note=f"{comments:,} comments")
 
 
-def _near_duplicates_check(dataset: Dataset, limits: ConversationLimits, memory_limit: str) -> list[Check]:
+def _near_duplicates_check(
+    dataset: Dataset, limits: ConversationLimits, memory_limit: str, site: Site
+) -> Generator[Waiting, None, list[Check]]:
     """None where they are not looked for: it takes longer than all other checks."""
     from threadmill.deduplication.config import DeduplicationConfig
 
@@ -138,7 +160,8 @@ def _near_duplicates_check(dataset: Dataset, limits: ConversationLimits, memory_
         return []
     from threadmill.deduplication.leakage import cross_split_duplicates
 
-    count = cross_split_duplicates(dataset.uri, replace(config, deduplication="near"), memory_limit)
+    near = replace(config, deduplication="near")
+    count = yield from cross_split_duplicates(dataset.uri, near, memory_limit, site=site)
     return [between("near-duplicates across splits", count, most=max(0, limits.max_near_duplicates))]
 
 

@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from threadmill.cloud.work import Waiting, wait
+from threadmill.cloud.work import Waiting, finish
 from threadmill.corpora.limits import CommentLimits
 from threadmill.datasets.dataset import Dataset
 from threadmill.datasets.gate import Check, between
@@ -47,12 +47,9 @@ def check_comments(
         InputError: no dataset there, or not one of comments.
         RemoteWorkError: BigQuery failed; the same call can succeed later.
     """
-    steps = comment_check_steps(uri, limits, previous=previous, site=site, memory_limit=memory_limit, spill_folder=spill_folder)
-    while True:
-        try:
-            wait(next(steps))
-        except StopIteration as end:
-            return cast(list[Check], end.value)
+    return finish(
+        comment_check_steps(uri, limits, previous=previous, site=site, memory_limit=memory_limit, spill_folder=spill_folder)
+    )
 
 
 def comment_check_steps(

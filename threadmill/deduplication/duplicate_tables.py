@@ -52,18 +52,27 @@ class _LoadPhase(Phase):
     def steps(self) -> Iterator[Waiting]:
         """Loads what is not loaded."""
         make_scratch(self.run)
-        yield from side_by_side(job_steps(_load(part, dataset), self.run) for part, dataset in enumerate(self.parts))
+        yield from side_by_side(job_steps(self._load(part), self.run) for part in range(len(self.parts)))
+
+    def _load(self, part: int) -> LoadJob:
+        dataset = self.parts[part]
+        return load_signatures(part, [dataset.path(shard) for shard in dataset.manifest.shards])
 
 
-def _load(part: int, dataset: Dataset) -> LoadJob:
-    uris = [dataset.path(shard) for shard in dataset.manifest.shards]
+def load_signatures(part: int, uris: Sequence[str]) -> LoadJob:
+    """The job that loads files of signatures as those of a part."""
     return LoadJob(f"signatures_{part}", uris, f"signatures_{part}", (*_COLUMNS, _BANDS))
+
+
+def signature_views(parts: int) -> dict[str, str]:
+    """What the statements read, for `over`: the signatures that were loaded, each with its part, and their keys."""
+    reads = (f"SELECT *, {part} AS part FROM signatures_{part}" for part in range(parts))
+    return {"signatures": "\nUNION ALL\n".join(reads), "signature_keys": rows_of("signature_keys")}
 
 
 def _jobs(parts: int, shards: int) -> Iterator[Job]:
     """As `duplicate_places` does on one machine."""
-    reads = (f"SELECT *, {part} AS part FROM signatures_{part}" for part in range(parts))
-    views = {"signatures": "\nUNION ALL\n".join(reads), "signature_keys": rows_of("signature_keys")}
+    views = signature_views(parts)
     for name in ("shared_keys", "examples_of_shared_keys"):
         yield QueryJob(name, over(name, views), destination=Destination(name))
     width = -(-shards // _MOST_PARTITIONS)

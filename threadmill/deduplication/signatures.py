@@ -74,7 +74,7 @@ class SignaturesStage(MapStage):
             raise ConfigError(
                 "deduplication is none, so there is nothing to compare; choose exact or near, or leave the stage out"
             )
-        dataset = Dataset.open(self.conversations, "conversations")
+        dataset = Dataset.open(self.conversations, "conversations", "deduplicate")
         require_features(dataset)
         tasks = []
         for number, shard in enumerate(dataset.manifest.shards):

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
-from threadmill.cloud.work import JOBS, Waiting, wait
+from threadmill.cloud.work import JOBS, Waiting, finish
 from threadmill.datasets import storage
 from threadmill.datasets.counters import Counters
 from threadmill.datasets.digest import config_json, json_digest
@@ -53,12 +53,7 @@ def run_stage(
         ThreadmillError: the stage could not finish; there is no manifest then.
     """
     site = site or settings_site(shell_identity(stage.name, uri), workers)
-    steps = stage_steps(stage, uri, site=site, name=name, allow_partial=allow_partial)
-    while True:
-        try:
-            wait(next(steps))
-        except StopIteration as end:
-            return cast(Manifest, end.value)
+    return finish(stage_steps(stage, uri, site=site, name=name, allow_partial=allow_partial))
 
 
 def stage_steps(

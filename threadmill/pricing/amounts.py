@@ -76,10 +76,12 @@ def _reddit_stages(run: RunPlan, rates: Rates) -> dict[str, StageAmount]:
         "conversations": stage("conversations", with_lookback, conversation_bytes, both, tasks=threads.tasks),
     }
     if run.deduplication != "none":
-        signatures = examples * rates.of("bytes_per_example", "signatures")
-        tasks = _shards(conversation_bytes)
-        stages["signatures"] = StageAmount(_cpu(rates, "examples", "signatures", examples), tasks, signatures, tasks, both)
+        kind, tasks = f"signatures_{run.deduplication}", _shards(conversation_bytes)
+        signatures, seconds = examples * rates.of("bytes_per_example", kind), _cpu(rates, "examples", kind, examples)
+        stages["signatures"] = StageAmount(seconds, tasks, signatures, tasks, both)
         stages["deduplicated"] = StageAmount(0, tasks, conversation_bytes, tasks, both)
+        if run.deduplication == "near":  # signatures once more, of what is left: do the splits share any?
+            stages["check_conversations"] = StageAmount(seconds, tasks, 0, tasks, both)
     return stages
 
 

@@ -13,8 +13,9 @@ _TIB, _GIB = 2.0**40, 2.0**30
 
 # Times that a stage's statements read what they are about, from sql/: the tables stage reads what it has copied 2.4 times more
 # (corpora/reddit/tables_estimate.py); the checks count duplicates, days and measures; threads sorts out duplicates and then
-# joins; deduplication finds the keys that are shared, then the examples of these.
-_PASSES = {"ingest": 3.4, "check_comments": 3, "threads": 2, "deduplicate": 2, "check_conversations": 1}
+# joins; deduplication finds the keys that are shared, then the examples of these; the check for near-duplicates across splits
+# finds those of two splits, then counts their examples.
+_PASSES = {"ingest": 3.4, "check_comments": 3, "threads": 2, "deduplicate": 2, "check_conversations": 3}
 ASSUMPTION = "BigQuery: the statements read all columns, " + ", ".join(
     f"{stage} {count:g} time{'s' if count > 1 else ''}" for stage, count in _PASSES.items()
 )
@@ -28,13 +29,12 @@ def warehouse_lines(run: RunPlan, found: Amounts, rates: Rates, settings: Settin
     month, both = run.comments.amount * each, (run.comments.amount + run.lookback.amount) * each
     known = least_sure(run.comments.known, "measured rate")
     signatures = found.stages["signatures"].bytes if "signatures" in found.stages else 0.0
-    conversations = found.stages["conversations"].bytes
     scanned = {
         "ingest": month if run.from_tables else 0.0,
         "check_comments": month,
         "threads": both,
         "deduplicate": signatures,
-        "check_conversations": conversations,
+        "check_conversations": signatures if run.deduplication == "near" else 0.0,
     }
     for stage, size in scanned.items():
         if size:
