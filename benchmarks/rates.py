@@ -25,6 +25,7 @@ _WARM_UP = 5_000
 _MILLION = 1e6
 _OBJECTIVES = ("bert", "roberta", "seq2seq", "causal")
 _SIGNATURES = {"signatures_exact": "exact", "signatures_near": "near"}
+_OF_EXAMPLES = (*_SIGNATURES, "deduplicate", "vocabulary")
 _OUTPUT = Path(__file__).parents[1] / "threadmill" / "pricing" / "rates.toml"
 
 
@@ -51,6 +52,7 @@ def _measure(folder: Path, comments: int) -> dict[str, dict[str, float]]:
     from threadmill.corpora.sample import write_sample
     from threadmill.corpora.text.stage import CorpusStage
     from threadmill.deduplication.config import DeduplicationConfig
+    from threadmill.deduplication.deduplicate import DeduplicateStage
     from threadmill.deduplication.signatures import SignaturesStage
     from threadmill.recipes import find_recipe
     from threadmill.vocab.config import VocabularyConfig
@@ -59,7 +61,8 @@ def _measure(folder: Path, comments: int) -> dict[str, dict[str, float]]:
     folder.mkdir(parents=True)
     write_sample(str(folder), comments=comments, start="2006-01")
     dump = str(folder / "RC_2006-01.zst")
-    place = {name: str(folder / name) for name in ("comments", "threads", "conversations", *_SIGNATURES, "vocabulary", "corpus")}
+    place = {name: str(folder / name) for name in ("comments", "threads", "conversations", *_OF_EXAMPLES, "corpus")}
+    exact = DeduplicationConfig(deduplication="exact")
     costs = {
         "ingest": _run(IngestStage((dump,)), place["comments"]),
         "threads": _run(lambda: ThreadsStage((place["comments"],)), place["threads"]),
@@ -68,16 +71,21 @@ def _measure(folder: Path, comments: int) -> dict[str, dict[str, float]]:
             name: _run(SignaturesStage(place["conversations"], DeduplicationConfig(deduplication=kind)), place[name])
             for name, kind in _SIGNATURES.items()
         },
+        "deduplicate": _run(
+            lambda: DeduplicateStage(place["conversations"], place["signatures_exact"], (), exact), place["deduplicate"]
+        ),
+        "vocabulary": _run(
+            lambda: VocabularyStage([place["conversations"]], VocabularyConfig(vocab_size=8192)), place["vocabulary"]
+        ),
         "corpus": _run(lambda: CorpusStage((dump,), _sample_corpus(find_recipe("default").corpus)), place["corpus"]),
     }
-    _run(lambda: VocabularyStage([place["conversations"]], VocabularyConfig(vocab_size=8192)), place["vocabulary"])
     manifests = {name: read_manifest(uri) for name, uri in place.items()}
     examples = manifests["conversations"].records
     rates = {
         "cpu_seconds_per_million_comments": {
             name: costs[name] / comments * _MILLION for name in ("ingest", "threads", "conversations")
         },
-        "cpu_seconds_per_million_examples": {name: costs[name] / examples * _MILLION for name in _SIGNATURES},
+        "cpu_seconds_per_million_examples": {name: costs[name] / examples * _MILLION for name in _OF_EXAMPLES},
         "cpu_seconds_per_gigabyte": {"corpus": costs["corpus"] / (_text_bytes(manifests["corpus"]) / 1e9)},
         "bytes_per_comment": {
             "dump_zst": os.path.getsize(dump) / comments,

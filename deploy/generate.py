@@ -1,10 +1,15 @@
-"""Renews what the deployment's files take from the code: `python deploy/generate.py`, after a setting or a permission changed.
+"""Renews what the deployment's files take from the code: `python deploy/generate.py`, after a setting, a permission or a price
+changed.
 
-That is docker/env.example and docker-compose.yaml from threadmill/settings.py, and deploy/iam.md from
-threadmill/doctor/permissions.py. A test says when it is due.
+That is docker/env.example and docker-compose.yaml from threadmill/settings.py, deploy/iam.md from
+threadmill/doctor/permissions.py, and deploy/prices-2015.md by its own commands. A test says when it is due.
 """
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,10 +50,28 @@ def iam_guide(text: str) -> str:
     return text
 
 
+def price_tables(text: str) -> str:
+    """deploy/prices-2015.md with what its commands print now, each under its heading."""
+    settings = "\n".join(_block(text, "export "))
+    for command in _block(text, "threadmill plan "):
+        script = f"{settings}\n{command.replace('threadmill', f'{shlex.quote(sys.executable)} -m threadmill.cli', 1)}"
+        environment = {"PATH": os.defpath, "HOME": os.devnull}
+        printed = subprocess.run(
+            ["bash", "-euc", script], env=environment, cwd=TOP, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout
+        text = _between(text, rf"(?<={re.escape(command)}\n```\n)", r"(?=\n## |\Z)", ["", printed])
+    return text
+
+
+def _block(text: str, beginning: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(beginning)]
+
+
 GENERATED: dict[str, Callable[[str], str]] = {
     "docker/env.example": env_example,
     "docker-compose.yaml": compose_file,
     "deploy/iam.md": iam_guide,
+    "deploy/prices-2015.md": price_tables,
 }
 
 

@@ -55,6 +55,7 @@ def amounts(run: RunPlan, rates: Rates) -> Amounts:
     """What the stages of ``run`` take and leave."""
     stages = _text_stages(run, rates) if run.text.amount else _reddit_stages(run, rates)
     examples = _examples(run, rates)
+    stages["vocabulary"] = StageAmount(_cpu(rates, "examples", "vocabulary", examples), 1, 0, 1, ASSUMED)
     stages["records"] = _records(run, rates, examples)
     return Amounts(stages, examples, examples * _records_per_example(run, rates))
 
@@ -79,7 +80,8 @@ def _reddit_stages(run: RunPlan, rates: Rates) -> dict[str, StageAmount]:
         kind, tasks = f"signatures_{run.deduplication}", _shards(conversation_bytes)
         signatures, seconds = examples * rates.of("bytes_per_example", kind), _cpu(rates, "examples", kind, examples)
         stages["signatures"] = StageAmount(seconds, tasks, signatures, tasks, both)
-        stages["deduplicated"] = StageAmount(0, tasks, conversation_bytes, tasks, both)
+        seconds_left = _cpu(rates, "examples", "deduplicate", examples)
+        stages["deduplicate"] = StageAmount(seconds_left, tasks, conversation_bytes, tasks, both)
         if run.deduplication == "near":  # signatures once more, of what is left: do the splits share any?
             stages["check_conversations"] = StageAmount(seconds, tasks, 0, tasks, both)
     return stages

@@ -10,7 +10,9 @@ from threadmill.pricing.lines import Line, least_sure
 from threadmill.pricing.prices import Prices
 from threadmill.settings import Settings
 
-STAGES = ("ingest", "threads", "conversations", "signatures", "check_conversations", "records")
+STAGES = (
+    "ingest", "corpus", "threads", "conversations", "signatures", "deduplicate", "check_conversations", "vocabulary", "records",
+)  # fmt: skip
 
 _UTILISATION = 0.6  # of a worker's vCPUs: the rest waits for storage, and for the last task
 _START_MINUTES = 5.0  # of a worker, which is billed while it boots and installs its packages

@@ -16,7 +16,7 @@ from threadmill.pricing.warehouse_costs import warehouse_lines
 from threadmill.settings import Settings
 
 _NOT_COUNTED = (
-    "Not counted: the machine that Airflow runs on (vocabulary, checks, export and reports run there), logs, network out of the "
+    "Not counted: the machine that Airflow runs on (checks, export and reports run there), logs, network out of the "
     "region, taxes, free tiers and discounts."
 )
 
