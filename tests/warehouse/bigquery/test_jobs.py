@@ -164,6 +164,15 @@ def test_what_a_job_made_and_has_expired_is_made_again(bigquery: FakeBigQuery, t
     assert list(bigquery.runs.values()) == [2, 2]
 
 
+def test_a_table_that_is_gone_at_once_each_time_is_told_before_it_costs_more(bigquery: FakeBigQuery, tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    bigquery.faults.add("tables.get", "404", times=100)
+    for _ in range(2):
+        with pytest.raises(RemoteWorkError, match="10 times within the hour, and each time it was gone; see what deletes it"):
+            do(run, COUNTED)
+    assert sum(bigquery.runs.values()) == 10
+
+
 def test_jobs_that_bigquery_has_forgotten_run_again(bigquery: FakeBigQuery, tmp_path: Path) -> None:
     do(run_of(tmp_path), COUNTED)
     bigquery.forget_jobs()

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from google.api_core import exceptions
@@ -17,7 +18,7 @@ from threadmill.cloud.labels import all_labels
 from threadmill.cloud.work import Waiting, record_uri, settle, write_record
 from threadmill.datasets import storage
 from threadmill.engine.phases import StageRun
-from threadmill.errors import ConfigError
+from threadmill.errors import ConfigError, RemoteWorkError
 from threadmill.settings import get_settings
 from threadmill.warehouse.bigquery import service
 from threadmill.warehouse.bigquery.client import check_name, open_client, table_path
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _SHORT_SECONDS = 3.0  # a job that takes no longer is waited for here, and not handed to who waits
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 _LOOK_SECONDS = 10.0
+_MOST_VANISHED, _RECENT_SECONDS = 10, 3600.0  # tables that a run may make in vain; each is paid for
 _MOST_URIS = 10_000  # of one load job, as documented
 _TYPES: dict[type, str] = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING", bytes: "BYTES"}
 _ARROW_TYPES = {"string": "STRING", "int64": "INT64", "bool": "BOOL", "double": "FLOAT64", "timestamp[us, UTC]": "TIMESTAMP"}
@@ -111,8 +113,8 @@ def job_steps(job: Job, run: StageRun) -> Iterator[Waiting]:
         RemoteWorkError: the service cannot be reached, or failed too often.
         ConfigError, InputError: what a retry cannot mend, with a remedy.
     """
-    client, attempt = open_client(), 0
-    while True:
+    client, attempt, vanished = open_client(), 0, 0
+    while vanished < _MOST_VANISHED:
         found = _get(client, _job_id(job, run, attempt))
         if found is None or found.state != "DONE":
             started = found or _insert(client, job, run, attempt)
@@ -120,9 +122,15 @@ def job_steps(job: Job, run: StageRun) -> Iterator[Waiting]:
             found = _get(client, started.job_id)
         if found is not None:
             _note(found, run)
-            if not service.failure(found) and _is_there(client, _made_table(job, run)):
-                return
+            if not service.failure(found):
+                if _is_there(client, _made_table(job, run)):
+                    return
+                vanished += _is_recent(found)
         attempt += 1
+    raise RemoteWorkError(
+        f"BigQuery made {client.project}.{_made_table(job, run)} {vanished} times within the hour, and each time it was gone; "
+        "see what deletes it (an expiration of the dataset's tables?), then run it again"
+    )
 
 
 def _job_id(job: Job, run: StageRun, attempt: int) -> str:
@@ -241,6 +249,11 @@ def _made_table(job: Job, run: StageRun) -> str:
     if isinstance(job, LoadJob):
         return f"{scratch_dataset(run)}.{job.table}"
     return f"{job.dataset or scratch_dataset(run)}.{job.destination.table}" if job.destination else job.makes
+
+
+def _is_recent(found: Any) -> bool:
+    """A table that was made long ago is gone because its run was done with it."""
+    return found.ended is not None and (datetime.now(UTC) - found.ended).total_seconds() < _RECENT_SECONDS
 
 
 def _is_there(client: bigquery.Client, table: str) -> bool:
