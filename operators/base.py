@@ -2,7 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from operators.budget import watch_run
@@ -54,8 +56,8 @@ class StageOperator(RemoteWorkOperator):
         from threadmill.engine.run import stage_steps
 
         stage, site = self.make_stage(context), run_site(context)
-        if self.work:
-            watch_run(context, self.uri)
+        if self.work:  # asked once a pass: what a job has cost is known when it is over, and another pass begins
+            site = replace(site, before_start=cache(lambda: watch_run(context, self.uri)))
         partial = context["params"]["allow_partial"]
         yield from stage_steps(stage, self.uri, site=site, name=self.dataset_name, allow_partial=partial)
         return self.uri

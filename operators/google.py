@@ -1,12 +1,15 @@
 """The credentials of an Airflow connection, for the library's calls to Google Cloud."""
 
+import time
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 
 from threadmill.cloud.credentials import Access, use_access
 from threadmill.datasets.storage import is_local
 from threadmill.settings import get_settings
 
 _LOCAL = ("local", "duckdb", "local")
+_SECONDS = 300  # for which a connection is not read again
 
 
 def is_remote() -> bool:
@@ -17,7 +20,10 @@ def is_remote() -> bool:
 
 def cloud_access() -> AbstractContextManager[None]:
     """Within the block the library calls Google Cloud as the connection says; nothing where no work and no dataset is there."""
-    return use_access(connection_access(get_settings().connection)) if _is_google() else nullcontext()
+    if not _is_google():
+        return nullcontext()
+    settings = get_settings()
+    return use_access(connection_access(settings.connection, settings.project, int(time.monotonic() / _SECONDS)))
 
 
 def _is_google() -> bool:
@@ -27,15 +33,20 @@ def _is_google() -> bool:
     return (engine.replace("beam", "local"), *others) != _LOCAL or not is_local(settings.root)
 
 
-def connection_access(connection_id: str) -> Access:
-    """The credentials and the project of an Airflow connection; where there is none of this name, the machine's own."""
+@lru_cache(maxsize=2)  # a triggerer looks at each job three times a minute
+def connection_access(connection_id: str, project: str, moment: int) -> Access:
+    """The credentials of an Airflow connection and the project to work in; where there is none of this name, the machine's own.
+
+    Args:
+        project: "" for the connection's.
+        moment: for the same one nothing is read again.
+    """
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    settings = get_settings()
     try:
         hook = GoogleBaseHook(gcp_conn_id=connection_id)
     except AirflowNotFoundException:
-        return Access(project=settings.project)
-    credentials, project = hook.get_credentials_and_project_id()
-    return Access(credentials, settings.project or project or "")
+        return Access(project=project)
+    credentials, found = hook.get_credentials_and_project_id()
+    return Access(credentials, project or found or "")

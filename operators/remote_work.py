@@ -3,7 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Generator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -11,11 +11,12 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from operators.google import cloud_access, is_remote
 from operators.library import library_calls
+from threadmill.cloud.credentials import Access, access_in_use, use_access
 from threadmill.cloud.identity import RunIdentity
 from threadmill.cloud.stopping import cancel_all
 from threadmill.cloud.work import MOST_FAULTS, Look, Waiting, cancel, service, settle
 from threadmill.engine.site import Site, local_site, settings_site
-from threadmill.errors import RemoteWorkError
+from threadmill.errors import RemoteCancelledError, RemoteWorkError, ThreadmillError
 from threadmill.settings import get_settings
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class RemoteWorkOperator(BaseOperator):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._waiting: Waiting | None = None
+        self._access: Access | None = None
+        self._is_killed = False
 
     @abstractmethod
     def steps(self, context: "Context") -> Generator[Waiting, None, Any]:
@@ -98,10 +101,14 @@ class RemoteWorkOperator(BaseOperator):
     def execute(self, context: "Context") -> Any:
         """Goes through the steps."""
         with library_calls(), closing(self.steps(context)) as steps:
+            self._access = access_in_use()
             try:
                 self._waiting = next(steps)
             except StopIteration as end:
                 return end.value
+            if self._is_killed:  # while it was being started: Airflow only asks, and the call went on to its end
+                cancel(self._waiting)
+                raise RemoteCancelledError(f"{self._waiting.what} is cancelled, since its task was ended")
         self._defer(self._waiting)
 
     def resume(self, context: "Context", event: Mapping[str, Any]) -> Any:
@@ -119,10 +126,14 @@ class RemoteWorkOperator(BaseOperator):
         return self.execute(context)
 
     def on_kill(self) -> None:
-        """Cancels what this process waits for itself, and what was just started, where the task ends before it is deferred."""
+        """Cancels what this process waits for itself, and what was just started, where the task ends before it is deferred.
+
+        Runs in a signal's handler: Airflow may be asked nothing, since it may be the one that was interrupted.
+        """
+        self._is_killed = True
         cancel_all()
         if self._waiting is not None:
-            with cloud_access(), suppress(RemoteWorkError):
+            with use_access(self._access) if self._access else nullcontext(), suppress(ThreadmillError):
                 cancel(self._waiting)
 
     def _defer(self, waiting: Waiting) -> None:

@@ -11,7 +11,7 @@ from tests.training.remote.cloud import OUTPUT, SITE, Cloud, Work, made_cloud
 from tests.training.remote.test_phase import wait_until_gone
 from threadmill.cloud import leaks
 from threadmill.cloud.identity import RunIdentity
-from threadmill.cloud.leaks import find_leaks, remove, search
+from threadmill.cloud.leaks import Search, find_leaks, remove, search
 from threadmill.engine.run import stage_steps
 from threadmill.engine.site import Site
 from threadmill.errors import RemoteWorkError
@@ -93,6 +93,15 @@ def test_zone_that_does_not_answer_hides_no_others_leaks(cloud: Cloud, monkeypat
     cloud.tpu.faults.add("tpu.ListQueuedResources", "403")
     with pytest.raises(RemoteWorkError, match=r"not looked for everywhere: TPUs in us-central1-a: .*roles/tpu\.admin"):
         find_leaks(NOW)
+
+
+def test_services_that_the_settings_do_not_use_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THREADMILL_ENGINE", "beam")
+    monkeypatch.setenv("THREADMILL_BEAM_RUNNER", "FlinkRunner")
+    monkeypatch.setenv("THREADMILL_REGION", "us-west4")
+    get_settings.cache_clear()
+    assert search(NOW) == Search((), ())  # nowhere are there credentials
+    get_settings.cache_clear()
 
 
 def test_job_of_vertex_is_found_and_cancelled(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from threadmill.cloud.work import wait
 from threadmill.conversations import thread_tables
 from threadmill.conversations.config import ThreadsConfig
 from threadmill.conversations.threads import ThreadsStage
+from threadmill.corpora.checks import check_comments
+from threadmill.corpora.limits import CommentLimits
 from threadmill.corpora.reddit.ingest import IngestStage
 from threadmill.corpora.sample.writing import write_sample
 from threadmill.datasets import storage
@@ -192,6 +194,18 @@ def test_rows_that_somebody_took_out_are_told_and_loaded_again(cloud: CloudWareh
             run_stage(stage, storage.join(cloud.bucket, "taken/threads"), name="threads", site=site("taken"))
     again = run_stage(stage, storage.join(cloud.bucket, "taken/threads"), name="threads", site=site("taken"))
     assert again.digest == here.digest == there.digest
+
+
+def test_rows_that_are_taken_out_after_they_were_merged_are_merged_again(cloud: CloudWarehouse, tmp_path: Path) -> None:
+    comments = make_comments(tmp_path / "c", [comment(f"own{number}", "t3_own", "own") for number in range(20)])
+    here = run_stage(ThreadsStage((comments,)), str(tmp_path / "threads"), name="threads", site=local_site(1))
+    stage, uri = ThreadsStage((cloud.upload(comments, "merged/comments"),)), storage.join(cloud.bucket, "merged/threads")
+    for _ in range(2):
+        assert run_stage(stage, uri, name="threads", site=site("merged")).digest == here.digest
+        storage.remove_tree(uri)
+        open_client().query_and_wait("DELETE FROM `threadmill-test.threadmill.comments` WHERE STARTS_WITH(id, 'own')")
+    checks = check_comments(stage.comments[0], CommentLimits(), site=site("merged"))
+    assert {check.measure: check.value for check in checks}["comments"] == "20"
 
 
 STEPS = ["counted_", "loaded_", "merged_", "comments", "duplicates", "counted_duplicates", "threads"]

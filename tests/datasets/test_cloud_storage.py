@@ -5,8 +5,11 @@ import os
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
+from google.auth.credentials import AnonymousCredentials
 
 from tests.fakes.cloud_storage import FakeCloudStorage
+from threadmill.cloud.credentials import Access, use_access
 from threadmill.datasets import cloud_calls, cloud_streams, storage
 from threadmill.errors import ConfigError, RemoteWorkError, ThreadmillError, TransferError
 
@@ -195,6 +198,35 @@ def test_faults_that_stay_are_told(
         assert "\n" not in str(raised.value)
         cloud.faults.clear()
     assert storage.read_bytes("gs://bucket/a") == b"1"
+
+
+@pytest.mark.usefixtures("small_streams", "soon")
+def test_an_upload_that_was_ended_without_a_checksum_is_checked_by_what_came_of_it(
+    cloud: FakeCloudStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unchecked(session: cloud_streams._Session, content: bytes, span: str, total: int | None) -> requests.Response:
+        """As after a lost answer to the last bytes, when only the size is told."""
+        return session._http.put(
+            session._url, data=content, headers={"Content-Range": f"bytes {span}/{'*' if total is None else total}"}, timeout=5
+        )
+
+    monkeypatch.setattr(cloud_streams._Session, "_put", unchecked)
+    cloud.faults.add("objects.insert", "wrong_crc", skip=1)
+    with pytest.raises(TransferError, match="arrived damaged"), storage.atomic_writer("gs://bucket/big") as stream:
+        stream.write(os.urandom(1_000_000))
+    assert cloud.objects() == []
+    with storage.atomic_writer("gs://bucket/big") as stream:
+        stream.write(os.urandom(1_000_000))
+    assert cloud.objects() == ["gs://bucket/big"]
+
+
+@pytest.mark.usefixtures("cloud")
+def test_few_clients_are_kept_however_often_credentials_change() -> None:
+    for number in range(50):
+        with use_access(Access(AnonymousCredentials(), f"p{number}")):
+            storage.write_bytes("gs://bucket/a", str(number).encode())
+            assert storage.read_bytes("gs://bucket/a") == str(number).encode()
+    assert len(cloud_calls._clients) <= cloud_calls._CLIENTS
 
 
 @pytest.mark.usefixtures("small_streams", "soon")

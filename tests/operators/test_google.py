@@ -12,7 +12,7 @@ ACCESS = Access("credentials", "project-one")
 
 @pytest.fixture(autouse=True)
 def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(google, "connection_access", lambda connection_id: ACCESS)
+    monkeypatch.setattr(google, "connection_access", lambda connection_id, project, moment: ACCESS)
     get_settings.cache_clear()
     yield
     get_settings.cache_clear()

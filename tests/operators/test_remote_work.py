@@ -180,10 +180,24 @@ def test_a_job_that_failed_is_retried_and_one_that_was_cancelled_is_not(root: Pa
 
 def test_a_task_that_is_killed_before_it_is_deferred_cancels_what_it_started(root: Path, tmp_path: Path) -> None:
     task = numbers(root, tmp_path)
-    task.on_kill()  # nothing was started: nothing to do
     with pytest.raises(TaskDeferred):
         task.execute(context())
     task.on_kill()
+    assert made_service.JOBS["numbers"].state == "CANCELLED"
+
+
+def test_a_task_that_is_killed_while_it_starts_a_job_cancels_it_as_soon_as_it_is_there(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, start = numbers(root, tmp_path), RemotePhase.steps
+
+    def interrupted(phase: RemotePhase) -> Iterator[Waiting]:
+        task.on_kill()  # as in the handler of a signal: the call goes on when it returns
+        return start(phase)
+
+    monkeypatch.setattr(RemotePhase, "steps", interrupted)
+    with pytest.raises(AirflowFailException, match="job numbers is cancelled, since its task was ended"):
+        task.execute(context())
     assert made_service.JOBS["numbers"].state == "CANCELLED"
 
 

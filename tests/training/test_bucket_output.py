@@ -62,7 +62,7 @@ def test_killed_run_goes_on_on_another_machine_to_equal_bytes(
     assert resumed.digest == undisturbed.digest
     assert verify(OUTPUT) == []
     assert {"checkpoints", "tensorboard", "train.log"} <= set(storage.list_names(OUTPUT))
-    assert len(storage.list_names(f"{OUTPUT}/tensorboard")) == 3  # each machine's
+    assert len(storage.list_names(f"{OUTPUT}/tensorboard")) in (2, 3)  # each machine's, if the first could copy its own
     assert list((tmp_path / "third" / "runs").iterdir()) == []  # nothing is left on the machine
 
     scores = run_evaluation(OUTPUT, "gs://bucket/records", config=EvaluationConfig(split="train"))

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from threading import Thread
 
 log = logging.getLogger(__name__)
 
 _SECONDS = 4.0  # for all cancellations: Airflow kills a task five seconds after it has asked it to stop
-_under_way: dict[object, tuple[str, Callable[[], None]]] = {}
+_under_way: dict[object, tuple[Context, str, Callable[[], None]]] = {}
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def cancelled_at_stop(what: str, cancel: Callable[[], None]) -> Iterator[None]:
         cancel: asks for the end of the work, and does not wait for it.
     """
     place = object()
-    _under_way[place] = what, cancel
+    _under_way[place] = copy_context(), what, cancel  # with the credentials that are in use here
     try:
         yield
     except Exception:
@@ -38,7 +39,9 @@ def cancel_all() -> None:
     """Cancels all that this process waits for. For handlers of signals: the calls are made in other threads, since the one
     that was interrupted may hold their locks.
     """
-    threads = [Thread(target=_cancel, args=work, daemon=True) for work in _under_way.values()]
+    threads = [
+        Thread(target=context.run, args=(_cancel, what, cancel), daemon=True) for context, what, cancel in _under_way.values()
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,6 +11,7 @@ from threadmill.datasets.digest import json_digest
 from threadmill.engine.phases import StageRun
 from threadmill.engine.site import Site
 from threadmill.engine.stage import Plan
+from threadmill.errors import RemoteWorkError
 from threadmill.warehouse.bigquery.client import open_client
 from threadmill.warehouse.bigquery.comments import comments_view, load_comments
 from threadmill.warehouse.bigquery.jobs import statement_job
@@ -33,10 +34,23 @@ def measure_comments(
         yield from phase.steps()
     days = [_read(phase.run, _DAYS) for phase in phases]
     measures = _read(phases[0].run, _MEASURES)
+    _check_whole(datasets[0], measures, phases[0])
     for phase in phases:
         phase.clean_up()
         storage.remove_tree(storage.join(phase.run.uri, JOBS))  # the dataset is finished: it keeps no records of later jobs
     return days, measures
+
+
+def _check_whole(dataset: Dataset, measures: pa.Table, phase: SqlPhase) -> None:
+    """Raises RemoteWorkError where the table of comments lacks some, because somebody has changed it."""
+    (row,) = measures.to_pylist()
+    found = row["row_count"] + row["submissions"]
+    if found != dataset.manifest.records:
+        phase.clean_up()
+        raise RemoteWorkError(
+            f"BigQuery has {found:,} comments of {dataset.uri}, whose manifest tells {dataset.manifest.records:,}: the table of "
+            "comments was changed meanwhile; run it again, which loads them again"
+        )
 
 
 def _phase(dataset: Dataset, statements: Sequence[str], month: str, site: Site) -> SqlPhase:

@@ -25,6 +25,7 @@ RETRY = DEFAULT_RETRY.with_delay(initial=0.5, maximum=30.0, multiplier=2.0).with
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
 _THREADS = 16
 _CONNECTIONS = 64
+_CLIENTS = 8
 _PARALLEL = "cloud-storage-parallel"
 
 _Item = TypeVar("_Item")
@@ -41,10 +42,12 @@ def client() -> Client:
     credentials = used.credentials if used else None
     key = (os.getpid(), os.environ.get("STORAGE_EMULATOR_HOST", ""), id(credentials))
     with _lock:
-        if key not in _clients:
-            # The credentials are kept, so that no others get their id.
-            _clients[key] = (_new_client(credentials, used.project if used else ""), credentials)
-        return _clients[key][0]
+        # The credentials are kept, so that no others get their id.
+        found = _clients.pop(key, None) or (_new_client(credentials, used.project if used else ""), credentials)
+        _clients[key] = found  # the newest last
+        while len(_clients) > _CLIENTS:  # a triggerer has new credentials all the time, and each client holds connections
+            _clients.pop(next(iter(_clients)))[0]._http.close()  # those that are idle; what is under way ends by itself
+        return found[0]
 
 
 def _new_client(credentials: Any, project: str) -> Client:

@@ -207,7 +207,7 @@ class _Session:
             response = self._put(b"", "*", total) if self._unsure else self._put_rest(chunk, first, end, total)
             if response.status_code in (200, 201):
                 self._http.close()
-                return int(response.json()["generation"])
+                return self._checked(response.json())
             if response.status_code != 308:
                 raise api.from_http_response(response)  # type: ignore[no-untyped-call]
             self._unsure = False
@@ -216,6 +216,14 @@ class _Session:
                 raise TransferError(f"{self._uri}: Cloud Storage lost bytes that had arrived; run it again")
             if total is None and self._persisted >= end:
                 return 0
+
+    def _checked(self, made: dict[str, str]) -> int:
+        """The generation of what was made. Where the answer to the last bytes was lost, no checksum was sent that refuses it."""
+        generation = int(made["generation"])
+        if made["crc32c"] != crc32c_of(self._crc32c):
+            blob(self._uri).delete(if_generation_match=generation, timeout=TIMEOUT, retry=RETRY)
+            raise TransferError(f"{self._uri}: its bytes arrived damaged; run it again")
+        return generation
 
     def _put_rest(self, chunk: memoryview, first: int, end: int, total: int | None) -> requests.Response:
         self._unsure = True  # until it is answered

@@ -1,10 +1,15 @@
 """Where the work of a stage is done, and for whom: chosen by the deployment's settings, never part of what makes the bytes."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from threadmill.cloud.identity import RunIdentity
 from threadmill.datasets import storage
 from threadmill.settings import get_settings
+
+
+def _always() -> None:
+    """Nothing stands against it."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,8 @@ class Site:
         warehouse: joins, groups and sorts: duckdb, bigquery.
         trainer: trains and evaluates models: local, tpu, vertex.
         workers: processes of the local engine at most; None for as many as there are cores.
+        before_start: called before remote work is started that costs money; raises where it must not be. What is under way, or
+            done, is gone on with.
     """
 
     identity: RunIdentity
@@ -24,6 +31,7 @@ class Site:
     warehouse: str = "duckdb"
     trainer: str = "local"
     workers: int | None = None
+    before_start: Callable[[], None] = field(default=_always, compare=False, repr=False)
 
 
 def local_site(workers: int | None = None) -> Site:

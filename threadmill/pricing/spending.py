@@ -1,6 +1,7 @@
 """What a run has cost so far, from the statistics of its remote jobs: those of finished datasets, and of those under way."""
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -146,5 +147,5 @@ def _true(value: Any) -> bool:
 
 def _region(measures: Mapping[str, Any]) -> str:
     """The region that a job ran in: as its statistics tell, or the deployment's."""
-    zone = str(measures.get("zone", ""))
-    return str(measures.get("region", "")) or zone.rpartition("-")[0] or get_settings().region
+    zone = str(measures.get("zone", ""))  # or, of Vertex AI, a region
+    return str(measures.get("region", "")) or re.sub(r"-[a-z]$", "", zone) or get_settings().region

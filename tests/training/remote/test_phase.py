@@ -1,6 +1,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from threadmill.cloud.work import service
 from threadmill.datasets import storage
 from threadmill.engine.run import run_stage, stage_steps
 from threadmill.engine.site import Site, local_site
-from threadmill.errors import ConfigError, DivergenceError, InputError, RemoteCancelledError, RemoteWorkError
+from threadmill.errors import BudgetError, ConfigError, DivergenceError, InputError, RemoteCancelledError, RemoteWorkError
 from threadmill.settings import get_settings
 from threadmill.training.remote import tpu
-from threadmill.training.remote.attempts import HostStatus
+from threadmill.training.remote.attempts import AttemptFolder, HostStatus
 
 CREATE = "tpu.CreateQueuedResource"
 
@@ -139,6 +140,36 @@ def test_quota_that_is_used_up_in_all_zones_is_one_line(tmp_path: Path, monkeypa
         assert cloud.tpu.ledger.entries == []
 
 
+def test_request_whose_answer_was_lost_has_the_quota_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with made_cloud(tmp_path, monkeypatch) as cloud:
+        cloud.tpu.faults.add(CREATE, "lost_response")
+        cloud.tpu.faults.add(CREATE, "429")
+        monkeypatch.setattr("threadmill.training.remote.tpu_client._RETRY_SECONDS", 0.5)
+        cloud.run()
+        assert [entry.zone for entry in cloud.tpu.ledger.entries] == ["us-west4-a"]
+
+
+def test_zones_that_change_do_not_move_a_tpu_that_was_asked_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    next(stage_steps(Work(), OUTPUT, site=SITE))  # and dies
+    monkeypatch.setenv("THREADMILL_TPU_ZONES", "us-central1-a")
+    get_settings.cache_clear()
+    cloud.run()
+
+    assert [entry.zone for entry in cloud.tpu.ledger.entries] == ["us-west4-a"]
+
+
+def test_nothing_is_started_where_that_is_forbidden_and_what_was_is_gone_on_with(cloud: Cloud) -> None:
+    def refuse() -> None:
+        raise BudgetError("the budget is used up")
+
+    spent = replace(SITE, before_start=refuse)
+    with pytest.raises(BudgetError):
+        cloud.run(site=spent)
+    assert cloud.tpu.ledger.entries == []
+    next(stage_steps(Work(), OUTPUT, site=SITE))
+    assert cloud.run(site=spent).jobs[0]["state"] == "finished"
+
+
 @pytest.mark.slow
 def test_run_is_given_a_bounded_number_of_tpus(cloud: Cloud) -> None:
     cloud.tpu.faults.add(CREATE, "preempt", times=99, seconds=0)
@@ -214,12 +245,15 @@ def test_attempt_that_did_all_while_its_launcher_was_dead_is_looked_after_to_its
 
 def test_task_that_is_ended_deletes_its_tpu_and_a_later_try_takes_another(cloud: Cloud) -> None:
     waiting = next(stage_steps(Work(), OUTPUT, site=SITE))
+    while not AttemptFolder(waiting.handle["folder"]).active_since:
+        service("tpu").look(waiting.handle)
     service("tpu").cancel(waiting.handle)
     service("tpu").cancel(waiting.handle)
     wait_until_gone(cloud)
-    cloud.run()
+    manifest = cloud.run()
 
     assert cloud.attempts == [2]
+    assert [job["state"] for job in manifest.jobs] == ["cancelled", "finished"], "what it used is not forgotten"
 
 
 def test_tpu_that_somebody_else_deleted_is_not_started_again(cloud: Cloud) -> None:

@@ -10,10 +10,10 @@ from tests.fakes.vertex import FakeVertex
 from tests.training.remote.cloud import OUTPUT, SITE, Cloud, Work
 from threadmill.cloud.work import service
 from threadmill.engine.run import stage_steps
-from threadmill.errors import ConfigError, InputError, RemoteCancelledError, RemoteWorkError
+from threadmill.errors import BudgetError, ConfigError, InputError, RemoteCancelledError, RemoteWorkError
 from threadmill.settings import get_settings
 from threadmill.training.remote import vertex_client
-from threadmill.training.remote.attempts import HostStatus
+from threadmill.training.remote.attempts import AttemptFolder, HostStatus
 
 VERTEX = replace(SITE, trainer="vertex")
 CREATE = "vertex.CreateCustomJob"
@@ -136,6 +136,26 @@ def test_job_that_somebody_cancelled_is_not_started_again(cloud: VertexCloud) ->
     cloud.vertex.end(waiting.handle["name"], "JOB_STATE_CANCELLED")
     with pytest.raises(RemoteCancelledError):
         cloud.wait(waiting)
+
+
+def test_job_that_somebody_cancelled_and_whose_host_was_asked_to_leave_is_not_started_again(cloud: VertexCloud) -> None:
+    waiting = next(stage_steps(Work(), OUTPUT, site=VERTEX))
+    AttemptFolder(waiting.handle["folder"]).note_status(HostStatus(75, 1, "asked to leave", "PreemptedError"))
+    cloud.vertex.end(waiting.handle["name"], "JOB_STATE_CANCELLED")
+    with pytest.raises(RemoteCancelledError):
+        cloud.wait(waiting)
+
+
+def test_job_that_is_taken_up_costs_nothing_new_and_needs_no_leave(cloud: VertexCloud) -> None:
+    def refuse() -> None:
+        raise BudgetError("the budget is used up")
+
+    spent = replace(VERTEX, before_start=refuse)
+    with pytest.raises(BudgetError):
+        cloud.run(site=spent)
+    next(stage_steps(Work(), OUTPUT, site=VERTEX))
+    cloud.run(site=spent)
+    assert len(cloud.vertex.jobs) == 1
 
 
 @pytest.mark.parametrize("variable", ["THREADMILL_REGION", "THREADMILL_VERTEX_IMAGE"])

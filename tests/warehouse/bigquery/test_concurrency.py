@@ -1,6 +1,10 @@
 from collections.abc import Iterator
 
+import pytest
+
+from threadmill.cloud.stopping import cancel_all
 from threadmill.cloud.work import Waiting
+from threadmill.warehouse.bigquery import concurrency
 from threadmill.warehouse.bigquery.concurrency import side_by_side
 
 
@@ -26,6 +30,21 @@ def test_all_works_begin_before_any_is_waited_for_and_each_goes_on_in_its_order(
 def test_who_waits_for_one_knows_of_the_others_so_that_all_can_be_cancelled() -> None:
     steps = side_by_side([work([], "a", 1), work([], "b", 2)])
     assert [[handle["job"] for handle in waiting.beside] for waiting in steps] == [["b0"], [], []]
+
+
+def test_who_is_asked_to_stop_while_works_begin_cancels_those_that_have_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled: list[str] = []
+    monkeypatch.setattr(concurrency, "cancel", lambda waiting: cancelled.append(waiting.what))
+
+    def interrupted() -> Iterator[Waiting]:
+        cancel_all()
+        assert sorted(cancelled) == ["a0", "b0"]
+        raise SystemExit
+        yield
+
+    with pytest.raises(SystemExit):
+        next(side_by_side([work([], "a", 1), work([], "b", 1), interrupted()]))
+    assert sorted(cancelled) == ["a0", "a0", "b0", "b0"]
 
 
 def test_no_work_is_no_wait() -> None:

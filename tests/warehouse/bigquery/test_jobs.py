@@ -8,6 +8,7 @@ import pytest
 from tests.fakes.bigquery import FakeBigQuery
 from tests.fakes.bigquery_memory import Memory
 from threadmill.cloud.identity import RunIdentity
+from threadmill.cloud.stopping import cancel_all
 from threadmill.cloud.work import Waiting, wait
 from threadmill.engine.phases import StageRun
 from threadmill.engine.site import Site
@@ -125,7 +126,7 @@ def test_a_long_job_is_yielded_and_found_again_by_its_name(
     first = next(iter(SqlPhase(run_of(tmp_path), [COUNTED]).steps()))  # the launcher is killed here
     again = next(iter(SqlPhase(run_of(tmp_path), [COUNTED]).steps()))
     assert isinstance(first, Waiting)
-    assert (first.handle, first.output, first.kind) == (again.handle, str(tmp_path / "out"), "bigquery")
+    assert ({**first.handle, "adopted": True}, first.output, first.kind) == (again.handle, str(tmp_path / "out"), "bigquery")
     assert json.loads(json.dumps(first.to_json()))["handle"]["name"] == "counted"
     assert not service.look(first.handle).over
     wait(first)
@@ -146,6 +147,33 @@ def test_a_job_that_is_cancelled_is_told_and_not_started_again(
     assert not bigquery.runs
     assert [record["state"] for record in records(run_of(tmp_path))] == ["FAILED"]
     service.cancel({**waiting.handle, "job": "none"})
+
+
+def test_a_job_that_was_taken_up_while_it_was_being_cancelled_is_followed_by_another(
+    bigquery: FakeBigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_SHORT_SECONDS", 0.0)
+    bigquery.faults.add("jobs.insert", "slow", seconds=30)
+    cleared = next(iter(SqlPhase(run_of(tmp_path), [COUNTED]).steps()))
+    steps = iter(SqlPhase(run_of(tmp_path), [COUNTED]).steps())
+    adopted = next(steps)
+    service.cancel(cleared.handle)  # the trigger of the task that was cleared comes late
+    wait(adopted)
+    for waiting in steps:
+        wait(waiting)
+    assert list(bigquery.runs.values()) == [1]
+    assert sorted(record["state"] for record in records(run_of(tmp_path))) == ["DONE", "FAILED"]
+
+
+def test_a_job_that_is_waited_for_here_is_cancelled_when_its_task_is_killed(
+    bigquery: FakeBigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(jobs.time, "sleep", lambda seconds: cancel_all())  # as in the handler of a signal
+    bigquery.faults.add("jobs.insert", "slow", seconds=30)
+    with pytest.raises(RemoteCancelledError):
+        do(run_of(tmp_path), COUNTED)
+    assert not bigquery.runs
 
 
 def test_a_job_that_is_gone_is_over_and_told(bigquery: FakeBigQuery, tmp_path: Path) -> None:

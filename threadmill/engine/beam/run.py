@@ -90,7 +90,7 @@ def _wait(result: Any, what: str) -> None:
         with cancelled_at_stop(what, result.cancel):
             state = result.wait_until_finish()
     except Exception as error:
-        if "CANCELLED" in str(error):
+        if "failed in state CANCELLED" in str(error):  # what its last worker said may have any word in it
             raise RemoteCancelledError(f"{what} was cancelled; run it again to do what is missing") from None
         raise _fault(error, what) from error
     log.info("%s is %s", what, state)

@@ -63,6 +63,7 @@ def _found_or_submitted(stage: MapStage, tasks: Sequence[Task], run: StageRun) -
                 _note(run.uri, job, service.handle_of(project, region, job.id, name))
             if not pending:
                 return None
+            run.site.before_start()
             mark_unfinished(run.uri)
             log.info("%s: %d tasks on Dataflow as %s, %d done before", stage.name, len(pending), name, len(done))
             job_id = _submit(stage, pending, run, name)

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 DEADLINE = "THREADMILL_DEADLINE"  # seconds since the epoch, at which the start-up script ends the work
 HOST_LOG = "THREADMILL_HOST_LOG"  # the file that the output of this process goes to
+_BOOT_SECONDS = 900.0  # by which a service that ends the work itself (Vertex AI) may have begun to count before this process
 _TAIL_LINES = 20
 _NO_STATUS = Status("starting")
 
@@ -50,11 +51,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _do(spec: HostSpec, folder: AttemptFolder) -> HostStatus:
+    deadline = _deadline(spec)
     try:
         with leaving_at_sigterm(), _beating(spec, folder):
             _work(spec)
     except PreemptedError as error:
-        if _is_overdue():
+        if time.time() >= deadline:
             hours = spec.max_seconds / 3600
             told = f"the time of {hours:g} hours is over ({error}); raise THREADMILL_TPU_MAX_HOURS"
             return _failed(spec, TIMED_OUT, told, "")
@@ -84,8 +86,12 @@ def _failed(spec: HostSpec, code: int, error: str, kind: str) -> HostStatus:
     return HostStatus(code, spec.attempt, error, kind, tuple(_log_lines()[-_TAIL_LINES:]))
 
 
-def _is_overdue() -> bool:
-    return time.time() >= float(os.environ.get(DEADLINE, "inf")) - 1
+def _deadline(spec: HostSpec) -> float:
+    """From when on a request to leave means that the time is over, in seconds since the epoch."""
+    told = os.environ.get(DEADLINE)
+    if told:
+        return float(told) - 1
+    return time.time() + spec.max_seconds - min(_BOOT_SECONDS, spec.max_seconds / 10)
 
 
 @contextmanager

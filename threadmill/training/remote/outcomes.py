@@ -65,6 +65,15 @@ def told_outcome(kind: str, handle: Mapping[str, Any]) -> JobRecord:
     return record
 
 
+def note_cancelled(kind: str, handle: Mapping[str, Any]) -> None:
+    """Notes that the attempt ended with its task, to which nothing is told any more, and what it used until then."""
+    folder = AttemptFolder(handle["folder"])
+    end = folder.note_end(End(CANCELLED, "the task was ended", place=handle["place"]))
+    if folder.active_since and not folder.told:
+        write_record(handle["output"], record_end(kind, handle["name"].rsplit("/", 1)[1], handle, folder, end))
+    folder.note_told()
+
+
 def _tell(handle: Mapping[str, Any], folder: AttemptFolder, end: End, record: JobRecord) -> None:
     """Notes that the end is told, and tells it.
 

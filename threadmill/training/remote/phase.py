@@ -16,7 +16,7 @@ from threadmill.errors import ConfigError, RemoteWorkError
 from threadmill.training.remote.attempts import AGAIN, FINISHED, NO_CAPACITY, REMOTE, Attempts, End, next_place
 from threadmill.training.remote.backend import Accelerator, Attempt, accelerator
 from threadmill.training.remote.no_capacity import NoCapacityError, no_capacity_message
-from threadmill.training.remote.spec import RemoteStage
+from threadmill.training.remote.spec import RemoteStage, read_spec
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +99,12 @@ class AcceleratorPhase(Phase):
 
 
 def _attempt(attempts: Attempts, ends: list[End], places: list[str]) -> Attempt:
-    number, place = len(ends) + 1, next_place(ends, places)
+    number = len(ends) + 1
     folder = attempts.folder(number)
-    return Attempt(f"{attempts.name}-{number}", number, places[place], place == len(places) - 1, folder)
+    # One that was asked for is where it was asked for, whatever the settings say since.
+    is_asked = storage.exists(folder.spec_uri)
+    place = read_spec(folder.spec_uri).place if is_asked else places[next_place(ends, places)]
+    return Attempt(f"{attempts.name}-{number}", number, place, place == places[-1], folder)
 
 
 def _note_no_capacity(attempt: Attempt, message: str) -> None:

@@ -20,6 +20,7 @@ from threadmill.errors import ConfigError
 from threadmill.settings import Settings, get_settings
 from threadmill.training.remote.attempts import REMOTE
 from threadmill.training.remote.backend import Attempt
+from threadmill.training.remote.no_capacity import NoCapacityError
 from threadmill.training.remote.spec import HostSpec, RemoteStage, input_digests, read_spec, write_spec
 from threadmill.training.remote.startup import startup_script
 from threadmill.training.remote.tpu_client import call, tpu_client
@@ -80,14 +81,18 @@ def start(attempt: Attempt, stage: RemoteStage, run: StageRun) -> Waiting:
     spec = _spec(attempt, stage, run, name, settings)
     if not attempt.folder.is_over:  # nobody was told yet of one that is: its TPU may be gone, and must not come again
         with tpu_client() as client, suppress(Conflict):  # it was asked for before: the same name is the same work
-            call(
-                client.create_queued_resource,
-                f"TPU {attempt.name} in {attempt.place}",
-                parent=parent,
-                queued_resource_id=attempt.name,
-                queued_resource=_queued_resource(attempt, run, parent, spec, settings),
-                request_id=str(uuid.uuid5(_REQUESTS, name)),
-            )
+            try:
+                call(
+                    client.create_queued_resource,
+                    f"TPU {attempt.name} in {attempt.place}",
+                    parent=parent,
+                    queued_resource_id=attempt.name,
+                    queued_resource=_queued_resource(attempt, run, parent, spec, settings),
+                    request_id=str(uuid.uuid5(_REQUESTS, name)),
+                )
+            except NoCapacityError:
+                if not _is_there(client, name):  # else the answer to the first call was lost, and it has the quota itself
+                    raise
     return Waiting(
         kind="tpu",
         handle=_handle(attempt, run, name, settings),
@@ -96,6 +101,16 @@ def start(attempt: Attempt, stage: RemoteStage, run: StageRun) -> Waiting:
         url=f"https://console.cloud.google.com/compute/tpus?project={current_access().project}",
         seconds=LOOK_SECONDS,
     )
+
+
+def _is_there(client: Any, name: str) -> bool:
+    from google.api_core.exceptions import NotFound
+
+    try:
+        call(client.get_queued_resource, f"TPU {name.rsplit('/', 1)[1]}", name=name)
+    except NotFound:
+        return False
+    return True
 
 
 def _handle(attempt: Attempt, run: StageRun, name: str, settings: Settings) -> dict[str, Any]:
@@ -121,6 +136,7 @@ def _spec(attempt: Attempt, stage: RemoteStage, run: StageRun, name: str, settin
     folder = attempt.folder
     if storage.exists(folder.spec_uri):
         return read_spec(folder.spec_uri)
+    run.site.before_start()
     package = stage_package(storage.join(run.uri, REMOTE, "package"))
     spec = HostSpec(
         stage=stage.name,

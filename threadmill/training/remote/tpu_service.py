@@ -20,7 +20,7 @@ from threadmill.training.remote.attempts import (
     End,
     seconds_since,
 )
-from threadmill.training.remote.outcomes import end_of_status, told_outcome
+from threadmill.training.remote.outcomes import end_of_status, note_cancelled, told_outcome
 from threadmill.training.remote.tpu_client import DELETING, call, delete, tpu_client
 
 _WAITING = frozenset({"STATE_UNSPECIFIED", "CREATING", "ACCEPTED", "WAITING_FOR_RESOURCES", "PROVISIONING"})
@@ -83,10 +83,8 @@ def cancel(handle: Mapping[str, Any]) -> None:
     Raises:
         RemoteWorkError: the service does not answer; the host deletes itself in time, and the janitor finds the rest.
     """
-    folder = AttemptFolder(handle["folder"])
     delete(handle["name"])
-    folder.note_end(End(CANCELLED, "the task was ended", place=handle["place"]))
-    folder.note_told()
+    note_cancelled("tpu", handle)
 
 
 def _judge(handle: Mapping[str, Any], folder: AttemptFolder) -> tuple[str, End | None, str]:

@@ -53,6 +53,7 @@ def start(attempt: Attempt, stage: RemoteStage, run: StageRun) -> Waiting:
     """
     settings = get_settings()
     if not storage.exists(attempt.folder.spec_uri):
+        run.site.before_start()
         attempt.folder.make()
         write_spec(attempt.folder.spec_uri, _spec(attempt, stage, run, settings))
     made = find_job(attempt.name) or _create(_custom_job(attempt, run, settings))

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from threadmill.cloud.work import JobRecord, Look
+from threadmill.errors import PreemptedError
 from threadmill.training.remote.attempts import CANCELLED, FAILED, FINISHED, NO_CAPACITY, PREEMPTED, AttemptFolder, End
-from threadmill.training.remote.outcomes import end_of_status, told_outcome
+from threadmill.training.remote.outcomes import end_of_status, note_cancelled, told_outcome
 from threadmill.training.remote.vertex_client import ACTIVE_STATES, call, cancel_job, vertex_client
 
 _NO_CAPACITY_CODES = frozenset({8, 14})  # google.rpc.Code: RESOURCE_EXHAUSTED, UNAVAILABLE
 _PREEMPTION_WORDS = ("preempt", "spot")
 _GONE = "GONE"
+_CANCELLED = ("JOB_STATE_CANCELLED", _GONE)
 
 
 def look(handle: Mapping[str, Any]) -> Look:
@@ -25,7 +27,10 @@ def look(handle: Mapping[str, Any]) -> Look:
     state, code, message = _see(handle["name"])
     if state not in ACTIVE_STATES:
         status = folder.status  # first what the host says, then the state
-        found = end_of_status(status, handle["place"]) if status else end_of_state(state, code, message, handle["place"])
+        if status is None or (status.exit_code == PreemptedError.exit_code and state in _CANCELLED):
+            found = end_of_state(state, code, message, handle["place"])  # a host does not know who asked it to leave
+        else:
+            found = end_of_status(status, handle["place"])
         end = folder.note_end(found)
         return Look(True, end.cause, (f"{end.cause} in {end.place}" + (f": {end.message}" if end.message else ""),))
     line = f"{state} in {handle['place']}"
@@ -44,16 +49,14 @@ def outcome(handle: Mapping[str, Any]) -> JobRecord:
 def cancel(handle: Mapping[str, Any]) -> None:
     """Cancels the job; a later try of the task begins another attempt."""
     cancel_job(handle["name"])
-    folder = AttemptFolder(handle["folder"])
-    folder.note_end(End(CANCELLED, "the task was ended", place=handle["place"]))
-    folder.note_told()
+    note_cancelled("vertex", handle)
 
 
 def end_of_state(state: str, code: int, message: str, place: str) -> End:
     """How an attempt ended by the state of its job alone: its host did not come to tell."""
     if state == "JOB_STATE_SUCCEEDED":
         return End(FINISHED, place=place)
-    if state in ("JOB_STATE_CANCELLED", _GONE):
+    if state in _CANCELLED:
         return End(CANCELLED, "the job was cancelled or deleted by somebody else", place=place)
     if state == "JOB_STATE_EXPIRED" or code in _NO_CAPACITY_CODES:
         return End(NO_CAPACITY, message or "the job waited in vain", place=place)

@@ -6,6 +6,8 @@ its URI replaces its rows of the months that it has, in one statement, so that n
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import cast
 
 from google.cloud import bigquery
 
@@ -59,8 +61,16 @@ def _load(dataset: Dataset, run: StageRun) -> Iterator[Job]:
         return
     uris = [dataset.path(shard) for shard in dataset.shards()]
     yield LoadJob(loaded, uris, loaded, [(field.name, field.type) for field in SCHEMA])
-    # Told to be done as long as the loaded rows are there: who finds the table wrong deletes the scratch dataset.
-    yield QueryJob(f"merged_{key}", _merge(dataset, table_path(_project(), scratch, loaded)), makes=f"{scratch}.{loaded}")
+    # Told to be done as long as the loaded rows are there: who finds the table wrong deletes the scratch dataset. Rows that are
+    # loaded anew are merged anew, so the name tells when the table was made.
+    made = _made_at(f"{_project()}.{scratch}.{loaded}")
+    sql = _merge(dataset, table_path(_project(), scratch, loaded))
+    yield QueryJob(f"merged_{key}_{made:%Y%m%d%H%M%S%f}", sql, makes=f"{scratch}.{loaded}")
+
+
+def _made_at(table: str) -> datetime:
+    with explained(f"BigQuery, table {table}"):
+        return cast(datetime, open_client().get_table(table, retry=RETRY, timeout=CALL_SECONDS).created)
 
 
 def _merge(dataset: Dataset, loaded: str) -> str:

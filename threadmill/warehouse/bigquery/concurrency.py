@@ -2,9 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
-from threadmill.cloud.work import Waiting
+from threadmill.cloud.stopping import cancelled_at_stop
+from threadmill.cloud.work import Waiting, cancel
 
 
 def side_by_side(works: Iterable[Iterator[Waiting]]) -> Iterator[Waiting]:
@@ -16,15 +19,25 @@ def side_by_side(works: Iterable[Iterator[Waiting]]) -> Iterator[Waiting]:
             other.
     """
     under_way: deque[tuple[Iterator[Waiting], Waiting]] = deque()
-    for work in works:
-        _begin(work, under_way)
+    with ExitStack() as held:
+        for work in works:
+            _begin(work, under_way, held)
     while under_way:
         work, waiting = under_way.popleft()
         yield replace(waiting, beside=[other.handle for _, other in under_way])
-        _begin(work, under_way)
+        with ExitStack() as held:
+            for _, other in under_way:
+                _hold(other, held)
+            _begin(work, under_way, held)
 
 
-def _begin(work: Iterator[Waiting], under_way: deque[tuple[Iterator[Waiting], Waiting]]) -> None:
+def _begin(work: Iterator[Waiting], under_way: deque[tuple[Iterator[Waiting], Waiting]], held: ExitStack) -> None:
     waiting = next(work, None)
     if waiting is not None:
         under_way.append((work, waiting))
+        _hold(waiting, held)
+
+
+def _hold(waiting: Waiting, held: ExitStack) -> None:
+    """Nobody waits for it yet, or sees it: it is cancelled where this process is asked to stop meanwhile."""
+    held.enter_context(cancelled_at_stop(waiting.what, partial(cancel, waiting)))

@@ -15,6 +15,7 @@ from threadmill.cloud.passing import PASSING_ERRORS
 from threadmill.errors import ConfigError, InputError, RemoteCancelledError, RemoteWorkError, ThreadmillError
 
 CALL_SECONDS = 60.0  # of one request
+CANCELLED = "stopped"  # the reason of a job that somebody has cancelled
 _PASSING = frozenset(
     [
         "backendError",
@@ -52,7 +53,7 @@ _MEANINGS: dict[str, tuple[type[ThreadmillError], str]] = {
     "responseTooLarge": (ConfigError, "take fewer months at a time"),
     "duplicate": (ConfigError, "delete what has this name, or choose another"),
     "quotaExceeded": (RemoteWorkError, "wait for ten minutes and more, or ask for more quota (IAM & Admin, Quotas)"),
-    "stopped": (RemoteCancelledError, "run it again when it is wanted after all"),
+    CANCELLED: (RemoteCancelledError, "run it again when it is wanted after all"),
     "timeout": (RemoteWorkError, "run it again"),
     "resourceInUse": (RemoteWorkError, "run it again when the other job is over"),
 }

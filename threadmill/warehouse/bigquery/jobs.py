@@ -9,13 +9,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from google.api_core import exceptions
 from google.cloud import bigquery
 
 from threadmill.cloud.labels import all_labels
-from threadmill.cloud.work import Waiting, record_uri, settle, write_record
+from threadmill.cloud.stopping import cancelled_at_stop
+from threadmill.cloud.work import Waiting, cancel, record_uri, settle, write_record
 from threadmill.datasets import storage
 from threadmill.engine.phases import StageRun
 from threadmill.errors import ConfigError, RemoteWorkError
@@ -118,7 +120,7 @@ def job_steps(job: Job, run: StageRun) -> Iterator[Waiting]:
         found = _get(client, _job_id(job, run, attempt))
         if found is None or found.state != "DONE":
             started = found or _insert(client, job, run, attempt)
-            yield from _until_over(client, started, attempt, job, run)
+            yield from _until_over(client, started, attempt, job, run, adopted=found is not None)
             found = _get(client, started.job_id)
         if found is not None:
             _note(found, run)
@@ -137,24 +139,27 @@ def _job_id(job: Job, run: StageRun, attempt: int) -> str:
     return f"{run.site.identity.name(run.key, job.name)}-{attempt}"
 
 
-def _until_over(client: bigquery.Client, found: Any, attempt: int, job: Job, run: StageRun) -> Iterator[Waiting]:
-    deadline, pause = time.monotonic() + _SHORT_SECONDS, _FIRST_PAUSE
-    while found is not None and found.state != "DONE" and time.monotonic() < deadline:
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
-        found = _get(client, found.job_id) or found
-    waiting = _waiting(found, attempt, job, run)
+def _until_over(
+    client: bigquery.Client, found: Any, attempt: int, job: Job, run: StageRun, *, adopted: bool
+) -> Iterator[Waiting]:
+    waiting = _waiting(found, attempt, job, run, adopted)
+    deadline, pause = time.monotonic() + (0 if adopted else _SHORT_SECONDS), _FIRST_PAUSE
+    with cancelled_at_stop(waiting.what, partial(cancel, waiting)):
+        while found.state != "DONE" and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            found = _get(client, found.job_id) or found
     if found.state == "DONE":
         settle(waiting)
     else:
         yield waiting  # who waits settles it
 
 
-def _waiting(found: Any, attempt: int, job: Job, run: StageRun) -> Waiting:
+def _waiting(found: Any, attempt: int, job: Job, run: StageRun, adopted: bool) -> Waiting:
     place = f"{found.location}:{found.job_id}"
     return Waiting(
         "bigquery",
-        service.handle_of(found, job.name, attempt),
+        service.handle_of(found, job.name, attempt, adopted=adopted),
         f"BigQuery job {found.job_id} ({job.name})",
         run.uri,
         f"https://console.cloud.google.com/bigquery?project={found.project}&j=bq:{place}&page=queryresults",
@@ -177,6 +182,7 @@ def _get(client: bigquery.Client, job_id: str) -> Any:
 
 
 def _insert(client: bigquery.Client, job: Job, run: StageRun, attempt: int) -> Any:
+    run.site.before_start()
     job_id = _job_id(job, run, attempt)
     with explained(f"BigQuery job {job_id} ({job.name})"):
         try:

@@ -9,20 +9,28 @@ from google.cloud import bigquery
 from threadmill.cloud.work import JobRecord, Look
 from threadmill.errors import RemoteWorkError
 from threadmill.warehouse.bigquery.client import open_client
-from threadmill.warehouse.bigquery.faults import CALL_SECONDS, RETRY, explained, meaning, passes, reason_of_job
+from threadmill.warehouse.bigquery.faults import CALL_SECONDS, CANCELLED, RETRY, explained, meaning, passes, reason_of_job
 
 ATTEMPTS = 4  # of one statement, each after a fault that passes, before its task is told to fail
 _MILLISECONDS_AN_HOUR = 3_600_000
 
 
-def handle_of(job: Any, name: str, attempt: int) -> dict[str, Any]:
+def handle_of(job: Any, name: str, attempt: int, *, adopted: bool) -> dict[str, Any]:
     """What the functions here need to find a job again.
 
     Args:
         name: its name in the run.
         attempt: which try of the same statement it is, from 0.
+        adopted: whether somebody else has started it, such as the same task before it was cleared, who may be cancelling it.
     """
-    return {"project": job.project, "location": job.location, "job": job.job_id, "name": name, "attempt": attempt}
+    return {
+        "project": job.project,
+        "location": job.location,
+        "job": job.job_id,
+        "name": name,
+        "attempt": attempt,
+        "adopted": adopted,
+    }
 
 
 def look(handle: Mapping[str, Any]) -> Look:
@@ -36,8 +44,8 @@ def look(handle: Mapping[str, Any]) -> Look:
 def outcome(handle: Mapping[str, Any]) -> JobRecord:
     """What came of a job that is over.
 
-    One that failed of a fault that passes is told by its ``state`` FAILED, and no error: its next attempt follows. Only the
-    last of every `ATTEMPTS` raises.
+    One that failed of a fault that passes, or was adopted and then cancelled, is told by its ``state`` FAILED, and no error: its
+    next attempt follows. Only the last of every `ATTEMPTS` raises.
 
     Raises:
         RemoteWorkError, RemoteCancelledError, InputError, ConfigError: see `threadmill.warehouse.bigquery.faults`; with the
@@ -47,7 +55,8 @@ def outcome(handle: Mapping[str, Any]) -> JobRecord:
     if job is None:
         raise RemoteWorkError(f"BigQuery job {handle['job']} is gone from project {handle['project']}; run it again")
     reason = failure(job)
-    if reason and not (passes(reason) and (handle["attempt"] + 1) % ATTEMPTS):
+    is_followed = passes(reason) or (handle.get("adopted") and reason == CANCELLED)
+    if reason and not (is_followed and (handle["attempt"] + 1) % ATTEMPTS):
         error = meaning(reason, job.error_result.get("message", ""), _name(handle))
         error.record = record_of(job)
         raise error
