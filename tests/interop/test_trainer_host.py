@@ -24,7 +24,7 @@ def trainer(*arguments: str, folder: Path) -> str:
 
 def test_it_has_no_airflow(tmp_path: Path) -> None:
     program = "import importlib.util, threadmill; print(importlib.util.find_spec('airflow'), threadmill.__file__)"
-    airflow, place = trainer("-c", program, folder=tmp_path).split()
+    airflow, place = trainer("-c", program, folder=tmp_path).split(maxsplit=1)
     assert airflow == "None"
     assert "site-packages" in place
 
