@@ -55,6 +55,7 @@ class Kind:
     model_class: str
     outputs: Mapping[str, str]
     vocabulary: str = "wordpiece"
+    size: tuple[str, ...] = ()
 
 
 KINDS = {
@@ -65,7 +66,21 @@ KINDS = {
     "bert-one": Kind("bert-tiny", "bert", without_next_sentence, "BertForMaskedLM", {"masked_lm": "logits"}),
     "roberta": Kind("roberta-tiny", "roberta", roberta, "RobertaForMaskedLM", {"masked_lm": "logits"}, "bytelevel-bpe"),
     "pre-norm": Kind("blender-tiny", "seq2seq", seq2seq, "BlenderbotForConditionalGeneration", {"response": "logits"}),
-    "post-norm": Kind("blender-90m", "seq2seq", seq2seq, "BlenderbotSmallForConditionalGeneration", {"response": "logits"}),
+    "post-norm": Kind(
+        *("blender-90m", "seq2seq", seq2seq, "BlenderbotSmallForConditionalGeneration", {"response": "logits"}),
+        size=(
+            "--hidden-dim",
+            "128",
+            "--intermediate-dim",
+            "256",
+            "--num-heads",
+            "4",
+            "--num-layers",
+            "3",
+            "--encoder-layers",
+            "2",
+        ),
+    ),
     "causal": Kind("gpt-tiny", "causal", causal, "GPT2LMHeadModel", {"next_token": "logits"}),
 }
 
@@ -94,8 +109,8 @@ def train_and_export(kind: Kind, folder: Path) -> None:
     shards = {"train-00000-of-00001.tfrecord": 64}
     records = make_records(folder / "records", vocabulary, shards, kind=kind.records, objective=kind.objective)
     model = str(folder / "model")
-    size = ("--steps", "3", "--batch-size", "4", "--learning-rate", "0.003")
-    shell("train", records.uri, "--vocab", vocabulary.uri, "--model", kind.preset, *size, "--output", model)
+    how = (*kind.size, "--steps", "3", "--batch-size", "4", "--learning-rate", "0.003")
+    shell("train", records.uri, "--vocab", vocabulary.uri, "--model", kind.preset, *how, "--output", model)
     shell("export", model, "--to", "huggingface", "--output", str(folder / "export"))
 
 
