@@ -106,9 +106,13 @@ class RemoteWorkOperator(BaseOperator):
                 self._waiting = next(steps)
             except StopIteration as end:
                 return end.value
+            except RemoteCancelledError as error:
+                if self._is_killed:  # with its worker, maybe, which a retry survives; what a user has ended is not tried again
+                    raise RemoteWorkError(str(error)) from error
+                raise
             if self._is_killed:  # while it was being started: Airflow only asks, and the call went on to its end
                 cancel(self._waiting)
-                raise RemoteCancelledError(f"{self._waiting.what} is cancelled, since its task was ended")
+                raise RemoteWorkError(f"{self._waiting.what} is cancelled, since its task was ended")
         self._defer(self._waiting)
 
     def resume(self, context: "Context", event: Mapping[str, Any]) -> Any:

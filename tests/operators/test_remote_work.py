@@ -196,7 +196,7 @@ def test_a_task_that_is_killed_while_it_starts_a_job_cancels_it_as_soon_as_it_is
         return start(phase)
 
     monkeypatch.setattr(RemotePhase, "steps", interrupted)
-    with pytest.raises(AirflowFailException, match="job numbers is cancelled, since its task was ended"):
+    with pytest.raises(RemoteWorkError, match="job numbers is cancelled, since its task was ended"):
         task.execute(context())
     assert made_service.JOBS["numbers"].state == "CANCELLED"
 
