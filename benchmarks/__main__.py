@@ -10,6 +10,9 @@ for name in (
     "benchmarks.pretraining",
     "benchmarks.loader",
     "benchmarks.training",
+    "benchmarks.storage",
+    "benchmarks.beam",
+    "benchmarks.rates",
     "benchmarks.parse_dags",
 ):
     print(f"\n== {name}", flush=True)
