@@ -87,7 +87,7 @@ def watch_spending(uris: Iterable[str], budget: float, *, before: str) -> Spendi
     if budget and spending.total >= budget:
         raise BudgetError(
             f"this run has spent ${spending.total:,.2f}, and its budget is ${budget:,.2f}: {before} is not started; to go on, "
-            "raise the param budget (or THREADMILL_BUDGET) and clear this task"
+            "trigger the run anew with a higher budget (what is done is kept), or raise THREADMILL_BUDGET and clear this task"
         )
     return spending
 
