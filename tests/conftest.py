@@ -11,8 +11,10 @@ from tests.fakes.bucket import cloud
 __all__ = ["cloud"]  # a fixture for all tests
 
 # No deadline: the first call of a compiled loop may compile it. No database: tests leave nothing behind. Slow is what a
-# loaded machine is, not a fault of the test.
-settings.register_profile("threadmill", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+# loaded machine is, not a fault of the test. The same examples each time: a change is not refused for a fault of another.
+_HYPOTHESIS = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("threadmill", derandomize=True, **_HYPOTHESIS)
+settings.register_profile("new-examples", **_HYPOTHESIS)  # pytest --hypothesis-profile new-examples
 settings.load_profile("threadmill")
 
 # Keras has one backend a process.

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from threadmill.training.generation.config import GenerationConfig
@@ -128,6 +128,7 @@ def test_greedy_takes_the_likeliest_token_each_time(seed: int) -> None:
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(["greedy", "beam", "nucleus"]))
+@example(seed=258, kind="greedy")
 def test_no_search_repeats_a_blocked_run(seed: int, kind: str) -> None:
     contexts = [[0, 1, 2, 3], [3, 3, 2, 2]]
     config = GenerationConfig(search=kind, beam_size=4, min_length=8, block_ngram=2, block_context_ngram=3)
@@ -137,7 +138,9 @@ def test_no_search_repeats_a_blocked_run(seed: int, kind: str) -> None:
             assert not has_run_twice(reply.ids, 2)
             runs = {tuple(context[start : start + 3]) for start in range(2)}
             assert not any(reply.ids[start : start + 3] in runs for start in range(len(reply.ids)))
-            assert len(reply.ids) >= 8
+            longer = [(*reply.ids, token) for token in range(END)]
+            is_at_its_end = all(has_run_twice(ids, 2) or ids[-3:] in runs for ids in longer)
+            assert len(reply.ids) >= 8 or is_at_its_end
             assert set(reply.ids) <= set(range(END))
 
 

@@ -7,7 +7,8 @@ from threadmill.errors import CheckpointError
 from threadmill.training.runs.log_copies import LogCopies
 
 
-def test_missing_files_have_no_copies(tmp_path: Path) -> None:
+def test_missing_files_have_no_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ObjectStore, "objects", {})  # whatever other tests have left
     copies = LogCopies([str(tmp_path / "losses.jsonl")], "objects://logs/run")
     copies.fetch()
     copies.publish()
