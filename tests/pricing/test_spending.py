@@ -95,6 +95,13 @@ def test_another_price_list_prices_the_same_jobs(tmp_path: Path) -> None:
     assert found.total == 1
 
 
+def test_a_vertex_job_has_the_price_of_its_region(tmp_path: Path) -> None:
+    (tmp_path / "ours.toml").write_text('[vertex.v5e]\nregions = {"us-west4" = 3}\n')
+    measures = {"chip_hours": 1.0, "tpu_type": "ct5lp-hightpu-8t", "zone": "us-west4"}
+    job = {"kind": "vertex", "id": "v1", "state": "finished", "measures": measures}
+    assert spent([finished(tmp_path / "model", job)], load_prices(str(tmp_path / "ours.toml"))).total == 3
+
+
 def test_a_run_that_has_spent_its_budget_is_stopped_with_the_remedy(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     finished(tmp_path / "threads", QUERY)
     uris = dataset_uris(str(tmp_path))

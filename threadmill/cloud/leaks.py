@@ -145,7 +145,8 @@ def _remove_node(leak: Leak) -> None:
 
 
 def _vertex_jobs(faults: list[str]) -> Iterator[Leak]:
-    if get_settings().runs_on[2] != "vertex" and not get_settings().vertex_image:
+    _, _, trainer = get_settings().runs_on
+    if trainer != "vertex" and not get_settings().vertex_image:
         return
     from threadmill.training.remote.vertex_client import active_jobs
 
@@ -161,7 +162,8 @@ def _cancel_vertex_job(leak: Leak) -> None:
 
 def _datasets(faults: list[str]) -> Iterator[Leak]:
     """Scratch datasets: those with a name of ours and the label of a DAG. The dataset of the comments is never one."""
-    if get_settings().runs_on[1] != "bigquery":
+    _, warehouse, _ = get_settings().runs_on
+    if warehouse != "bigquery":
         return
     from threadmill.warehouse.bigquery.client import open_client
     from threadmill.warehouse.bigquery.faults import explained
@@ -185,8 +187,8 @@ def _remove_dataset(leak: Leak) -> None:
 
 def _dataflow_jobs(faults: list[str]) -> Iterator[Leak]:
     """Active jobs with a name of ours and the label of a DAG. Their full name here is REGION/JOB."""
-    region = get_settings().region
-    if get_settings().runs_on[0] != "dataflow":
+    region, (engine, _, _) = get_settings().region, get_settings().runs_on
+    if engine != "dataflow":
         return
     from google.cloud import dataflow
 

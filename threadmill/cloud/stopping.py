@@ -1,6 +1,7 @@
 """What this process waits for elsewhere, and does not leave behind when it is asked to stop."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, copy_context
@@ -44,8 +45,9 @@ def cancel_all() -> None:
     ]
     for thread in threads:
         thread.start()
+    end = time.monotonic() + _SECONDS
     for thread in threads:
-        thread.join(_SECONDS)
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 def _cancel(what: str, cancel: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ from threadmill.engine.receipts import find_receipt, mark_unfinished
 from threadmill.engine.run import run_stage
 from threadmill.engine.site import local_site
 from threadmill.engine.stage import Task, TaskOutput, TaskResult
-from threadmill.errors import ConfigError, InputError, RemoteWorkError
+from threadmill.errors import ConfigError, InputError, RemoteCancelledError, RemoteWorkError
 
 
 def run_here(control: Path, folder: Path) -> Manifest:
@@ -76,6 +76,21 @@ def test_a_launcher_that_is_ended_cancels_its_job(ended_by: type[BaseException])
     with pytest.raises(ended_by):
         _wait(Result(), "numbers: the job on FlinkRunner")
     assert len(cancelled) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "error"), [("CANCELLED: ", RemoteCancelledError), ("FAILED: StatusCode.CANCELLED, channel closed", RemoteWorkError)]
+)
+def test_a_job_is_cancelled_by_its_state_whatever_its_message_says(state: str, error: type[Exception]) -> None:
+    class Result:
+        def wait_until_finish(self) -> str:
+            raise RuntimeError(f"Pipeline job-1 failed in state {state}")
+
+        def cancel(self) -> None:
+            raise AssertionError("it is over")
+
+    with pytest.raises(error):
+        _wait(Result(), "numbers: the job on FlinkRunner")
 
 
 def test_a_dataset_that_is_there_starts_no_job(control: Path, tmp_path: Path, use_beam: UseBeam) -> None:
